@@ -1,0 +1,52 @@
+"""gridtwin: a dynamic model of distributed computing, learnt from job records.
+
+Public names are loaded when first used, so that ``import gridtwin`` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gridtwin import metrics, models, policy, report, sim, trace
+    from gridtwin.metrics import evaluate
+    from gridtwin.sim import simulate
+    from gridtwin.trace import JobTable
+    from gridtwin.trace.readers import read
+    from gridtwin.trace.writers import write
+
+__all__ = [
+    "JobTable",
+    "__version__",
+    "evaluate",
+    "metrics",
+    "models",
+    "policy",
+    "read",
+    "report",
+    "sim",
+    "simulate",
+    "trace",
+    "write",
+]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "JobTable": "gridtwin.trace",
+    "evaluate": "gridtwin.metrics",
+    "read": "gridtwin.trace.readers",
+    "simulate": "gridtwin.sim",
+    "write": "gridtwin.trace.writers",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in __all__:
+        return import_module(f"gridtwin.{name}")
+    raise AttributeError(f"module 'gridtwin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

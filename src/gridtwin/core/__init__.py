@@ -1,0 +1,1 @@
+"""What every other package needs and that knows nothing of jobs."""

@@ -1,0 +1,62 @@
+"""The errors gridtwin raises, in one tree.
+
+GridtwinError
+├── InputError (ValueError)        what the user gave cannot be used
+│   ├── FormatError                a file is not what it should be
+│   └── SchemaError                a table lacks a column, or a column has the wrong type
+├── UnknownNameError (LookupError) no model, reader, metric or policy of that name
+├── MissingExtraError (ImportError) an optional library is not installed
+└── NotFittedError (RuntimeError)  a model was asked to sample before it was fitted
+
+Every message says what was expected, what came and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "FormatError",
+    "GridtwinError",
+    "InputError",
+    "MissingExtraError",
+    "NotFittedError",
+    "SchemaError",
+    "UnknownNameError",
+]
+
+
+class GridtwinError(Exception):
+    """Base of all errors that gridtwin raises on purpose."""
+
+
+class InputError(GridtwinError, ValueError):
+    """What the user gave cannot be used."""
+
+
+class FormatError(InputError):
+    """A file is empty, truncated, binary or not of the format asked for."""
+
+
+class SchemaError(InputError):
+    """A table lacks a column or a column has the wrong type."""
+
+
+class UnknownNameError(GridtwinError, LookupError):
+    """No model, reader, metric or policy of that name."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+class MissingExtraError(GridtwinError, ImportError):
+    """An optional library is not installed."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(f"{what} needs {library}: pip install 'gridtwin[{extra}]'")
+
+
+class NotFittedError(GridtwinError, RuntimeError):
+    """A model was asked to sample, save or describe itself before it was fitted."""

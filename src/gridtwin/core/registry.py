@@ -1,0 +1,99 @@
+"""Find models, readers, metrics and policies by name.
+
+Two ways of registering, one way of asking:
+
+- by file name (models, readers): each module of a package is one entry, imported when asked for;
+- by decorator (metrics, policies): the modules of a package are imported once and register.
+
+Other distributions plug in through an entry-point group.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any
+
+from gridtwin.core.errors import UnknownNameError
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """Names of one kind of thing, each resolved when first asked for.
+
+    Parameters
+    ----------
+    kind
+        What an entry is, for messages: ``"model"``, ``"reader"``…
+    package
+        The package whose modules are the entries, or register them.
+    group
+        The entry-point group through which other distributions add entries.
+    pick
+        Turns an entry's module into the entry (by file name). ``None``: the modules of the
+        package register their entries themselves, with `add`.
+    skip
+        Modules of the package that are no entries.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        group: str,
+        *,
+        pick: Callable[[Any], Any] | None = None,
+        skip: frozenset[str] = frozenset(),
+    ) -> None:
+        self.kind, self.package, self.group = kind, package, group
+        self._pick, self._skip = pick, skip
+        self._entries: dict[str, Any] = {}
+        self._imported = False
+
+    def add(self, name: str, entry: Any) -> None:  # noqa: ANN401 - any kind of entry
+        """Register `entry` under `name`; a name can be taken once."""
+        if name in self._entries and self._entries[name] is not entry:
+            raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._entries[name] = entry
+
+    def names(self) -> list[str]:
+        """All names, sorted; heavy libraries are not imported to list file-name entries."""
+        if self._pick is None:
+            self._import_modules()
+        found = set(self._entries) | {point.name for point in entry_points(group=self.group)}
+        if self._pick is not None:
+            found |= set(self._modules())
+        return sorted(found)
+
+    def get(self, name: str) -> Any:  # noqa: ANN401 - any kind of entry
+        """Return the entry of that name, or raise `UnknownNameError` with the nearest name."""
+        if name in self._entries:
+            return self._entries[name]
+        if self._pick is None:
+            self._import_modules()
+        elif name in self._modules():
+            self._entries[name] = self._pick(importlib.import_module(f"{self.package}.{name}"))
+        if name not in self._entries:
+            for point in entry_points(group=self.group, name=name):
+                loaded = point.load()
+                is_module = isinstance(loaded, ModuleType)
+                self._entries[name] = self._pick(loaded) if is_module and self._pick else loaded
+        if name not in self._entries:
+            raise UnknownNameError(self.kind, name, self.names())
+        return self._entries[name]
+
+    def _modules(self) -> list[str]:
+        path = importlib.import_module(self.package).__path__
+        return [
+            m.name
+            for m in pkgutil.iter_modules(path)
+            if not m.name.startswith("_") and m.name not in self._skip
+        ]
+
+    def _import_modules(self) -> None:
+        if not self._imported:
+            self._imported = True
+            for name in self._modules():
+                importlib.import_module(f"{self.package}.{name}")

@@ -1,0 +1,132 @@
+"""The contract of every surrogate: fit, sample, save, load."""
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+
+import gridtwin
+from gridtwin.core.errors import FormatError, InputError, NotFittedError
+from gridtwin.core.files import writing
+from gridtwin.core.seeds import generator
+from gridtwin.trace import JobTable, Provenance
+
+__all__ = ["State", "Surrogate"]
+
+State = tuple[dict[str, Any], dict[str, np.ndarray]]
+"""A fitted state: what fits into JSON, and arrays."""
+
+
+class Surrogate(ABC):
+    """A generative model of a job trace.
+
+    Hyper-parameters are keyword arguments of ``__init__``, stored unchanged under their names;
+    fitted attributes end in ``_``. Children implement `_fit`, `_sample`, `_state`, `_restore`.
+    """
+
+    name: ClassVar[str] = ""
+    """The module's name, set when the model is found."""
+    seed: int
+
+    def fit(self, jobs: JobTable) -> Self:
+        """Learn from the jobs; return the model itself.
+
+        Raises `SchemaError` when a needed column is missing, `InputError` when there is no row.
+        """
+        frame = jobs.collect()
+        if frame.height == 0:
+            raise InputError(
+                f"{self.name}: nothing to fit, the table has no rows; check the source"
+            )
+        self._columns_ = frame.columns
+        self._n_ = frame.height
+        self._source_ = jobs.provenance.to_json()
+        self._fit(frame, np.random.default_rng(np.random.SeedSequence([self.seed, 0])))
+        return self
+
+    def sample(
+        self, n: int | None = None, *, seed: int | np.random.Generator | None = None
+    ) -> JobTable:
+        """Return a synthetic trace of `n` jobs (as many as were fitted, where None).
+
+        The same seed gives the same trace; ``None`` stands for the model's own seed.
+        """
+        self._check_fitted()
+        n = self._n_ if n is None else int(n)
+        if n < 0:
+            raise InputError(f"cannot sample {n} jobs; give a number of 0 or more")
+        frame = self._sample(n, generator(self.seed if seed is None else seed))
+        provenance = Provenance(
+            source=f"{self.name} fitted on {self._source_['source']}",
+            format="synthetic",
+            rows_read=frame.height,
+            machine_cores=self._source_["machine_cores"],
+            notes=(f"synthetic: drawn from the model {self.name!r}, no row is a real job",),
+        )
+        return JobTable.from_frame(frame, provenance)
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``weights.npz`` and then ``model.json`` into the folder."""
+        self._check_fitted()
+        folder = Path(folder)
+        meta, arrays = self._state()
+        with writing(folder / "weights.npz") as path, path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        document = {
+            "model": self.name,
+            "gridtwin": gridtwin.__version__,
+            "parameters": self.parameters(),
+            "columns": self._columns_,
+            "rows": self._n_,
+            "source": self._source_,
+            "state": meta,
+        }
+        with writing(folder / "model.json") as path:
+            path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+    @classmethod
+    def _load(cls, folder: Path, document: dict[str, Any]) -> Self:
+        model = cls(**document["parameters"])
+        model._columns_, model._n_ = document["columns"], document["rows"]
+        model._source_ = document["source"]
+        try:
+            with np.load(folder / "weights.npz", allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+        except (OSError, ValueError) as error:
+            raise FormatError(
+                f"{folder}/weights.npz cannot be read ({error}); train the model again"
+            ) from error
+        model._restore(document["state"], arrays)
+        return model
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the hyper-parameters, as given to ``__init__``."""
+        return {key: getattr(self, key) for key in inspect.signature(type(self)).parameters}
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{key}={value!r}" for key, value in self.parameters().items())
+        return f"{type(self).__name__}({values})"
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_n_"):
+            raise NotFittedError(f"{self.name}: call fit(jobs) before sampling or saving")
+
+    @abstractmethod
+    def _fit(self, frame: pl.DataFrame, rng: np.random.Generator) -> None:
+        """Learn from a frame of canonical columns, in submit order, at least one row."""
+
+    @abstractmethod
+    def _sample(self, n: int, rng: np.random.Generator) -> pl.DataFrame:
+        """Return `n` rows with the fitted columns."""
+
+    @abstractmethod
+    def _state(self) -> State:
+        """Return all that `_restore` needs."""
+
+    @abstractmethod
+    def _restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Undo `_state`."""
