@@ -1,0 +1,38 @@
+"""``gridtwin demo``: the whole loop on the embedded example or on a real trace."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridtwin.cli.console import Cores, Json, Seed, print_json, print_table, read, say
+
+
+def command(
+    data: Annotated[
+        Path | None, typer.Option(help="Job records; by default an embedded synthetic example.")
+    ] = None,
+    cores: Cores = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for all results.")] = Path(
+        "runs/demo"
+    ),
+    samples: Annotated[int, typer.Option(min=1, help="Synthetic traces to draw.")] = 20,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Read, learn, generate, judge, simulate and report, in one go."""
+    from gridtwin.study.loop import run_loop
+
+    if data is None:
+        from gridtwin.trace import examples
+
+        say("no --data: using the embedded example, a synthetic trace (Lublin-Feitelson 2003)")
+        jobs = examples.load("lublin", seed=seed)
+    else:
+        jobs = read(data)
+    result = run_loop(jobs, output, cores=cores, samples=samples, seed=seed)
+    if as_json:
+        print_json({**result.headline, "report": str(result.report)})
+        return
+    print_table("the trace model against the trace", ["", "value"], list(result.headline.items()))
+    typer.echo(f"report: {result.report}")
