@@ -3,7 +3,8 @@
 A reader is a module with two functions:
 
 ``sniff(path, head) -> bool``
-    Is this file mine? `head` is the decompressed beginning of the file as text (64 KiB).
+    Is this file mine? `head` is the decompressed beginning of the file as text (64 KiB), "" for
+    Parquet.
 ``scan(path) -> Scan``
     The file's records in canonical columns.
 
@@ -11,28 +12,37 @@ A reader is a module with two functions:
 kept under a named reason, and sorts by submit time.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256 as digest
 from pathlib import Path
 
 import polars as pl
 
+from gridtwin.core.errors import FormatError, InputError
+from gridtwin.core.files import sha256, writing
 from gridtwin.core.registry import Registry
-from gridtwin.trace.table import JobTable
+from gridtwin.trace.readers._checks import check
+from gridtwin.trace.readers._foreign import why_not
+from gridtwin.trace.readers._text import LINE, MALFORMED, RAW, REJECT, head, header
+from gridtwin.trace.schema import TraceSchema
+from gridtwin.trace.table import JobTable, Provenance
 
-__all__ = ["REJECT", "Scan", "read", "readers"]
-
-REJECT = "_reject"
-"""Column of a `Scan`: why the row cannot be kept, null where it can."""
+__all__ = ["LINE", "RAW", "REJECT", "Scan", "read", "readers", "sniff"]
 
 readers = Registry("format", __name__, "gridtwin.readers", pick=lambda module: module)
+
+_FILE = "_file"
 
 
 @dataclass(frozen=True)
 class Scan:
     """What a reader found in a file.
 
-    `frame` has one row for each record line of the source (malformed ones too): canonical columns,
-    `REJECT`, and nothing else.
+    `frame` has one row for each record line of the source (malformed ones too), in the order of
+    the source: canonical columns, `REJECT`, and, where the source is text, `LINE` and `RAW`.
+    Fields of whole numbers may be floats; the checks cast them. A null ``job_id`` is filled in.
     """
 
     frame: pl.LazyFrame
@@ -40,6 +50,195 @@ class Scan:
     notes: tuple[str, ...] = ()
 
 
-def read(path: Path | str, format: str = "auto") -> JobTable:  # noqa: A002 - the CLI's word
-    """Read job records into a table."""
-    raise NotImplementedError
+def read(
+    path: Path | str | Sequence[Path | str],
+    format: str = "auto",  # noqa: A002 - the CLI's word
+    rejects: Path | str | None = None,
+) -> JobTable:
+    """Read job records from a file, a folder or several files of one format into a table.
+
+    Every record line is either a row of the table or counted in ``provenance.dropped`` under a
+    reason: a malformed line, no submit time (in a format that has it), a word that is no number,
+    a negative duration or count, an end before the start, a ``job_id`` that came before. Unknown
+    values become null; a job that never ran is kept.
+
+    Parameters
+    ----------
+    path
+        A file (plain or gzip), a folder (all its files, by name), or several files.
+    format
+        A name of `readers`, or ``"auto"``: the one reader whose ``sniff`` claims the file.
+    rejects
+        Where to write the rows not kept, as CSV: file, line, reason, row.
+
+    Raises
+    ------
+    FormatError
+        The file is empty, binary, damaged, of no known format, or lacks columns.
+    InputError
+        There is no such file.
+    UnknownNameError
+        There is no such format.
+
+    Notes
+    -----
+    All rows are in memory: the peak is about eight times the decompressed size of the text.
+
+    Examples
+    --------
+    >>> read("tests/data/kth.swf").provenance.format
+    'swf'
+    """
+    paths = _paths(path)
+    name = _format(paths, format)
+    reader = readers.get(name)
+    scans = [reader.scan(file) for file in paths]
+    frames = [scan.frame.with_columns(pl.lit(i).alias(_FILE)) for i, scan in enumerate(scans)]
+    rows = pl.concat(frames, how="diagonal_relaxed").collect()
+    notes = list(dict.fromkeys(note for scan in scans for note in scan.notes))
+    rows = check(_identified(_without_empty(rows, notes), notes))
+    dropped = _count(rows)
+    if rows.height and dropped.get(MALFORMED) == rows.height:
+        raise FormatError(
+            f"{_source(path, paths)} is not in the format {name!r}: none of its {rows.height} "
+            f"lines is a record; known formats: {', '.join(readers.names())}"
+        )
+    if rejects is not None:
+        _write_rejects(rows, paths, Path(rejects))
+    kept = rows.filter(pl.col(REJECT).is_null()).drop(REJECT, LINE, RAW, _FILE, strict=False)
+    provenance = Provenance(
+        source=_source(path, paths),
+        format=name,
+        rows_read=rows.height,
+        dropped=dropped,
+        sha256=_fingerprint(paths),
+        machine_cores=_size(scans, notes),
+        notes=(*notes, *_order(kept)),
+    )
+    return JobTable.from_frame(kept, provenance)
+
+
+def sniff(path: Path | str) -> str:
+    """Return the name of the format of a file; raises `FormatError` if there is not just one."""
+    path = Path(path)
+    start = head(path)
+    if reason := why_not(path, start):
+        raise FormatError(f"{path} cannot be read as job records: {reason}")
+    claims = [name for name in readers.names() if readers.get(name).sniff(path, start)]
+    if len(claims) == 1:
+        return claims[0]
+    known = ", ".join(readers.names())
+    if claims:
+        raise FormatError(
+            f"{path} could be {' or '.join(claims)}; say which with format={claims[0]!r}"
+        )
+    columns = header(start)
+    what = f"its columns are {', '.join(columns)[:200]}" if len(columns) > 1 else "it has no table"
+    raise FormatError(f"{path} is in no known format ({what}); known formats: {known}")
+
+
+def _paths(path: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Return the files to read; a folder gives all its files but hidden ones and manifests."""
+    if not isinstance(path, (str, Path)):
+        files = [Path(file) for file in path]
+        if not files:
+            raise InputError("no files to read: give at least one path")
+        return files
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = [file for file in sorted(path.iterdir()) if file.is_file()]
+    names = {file.name for file in files}
+    files = [
+        file
+        for file in files
+        if not file.name.startswith(".") and file.name.removesuffix(".json") not in names - {file.name}
+    ]
+    if not files:
+        raise InputError(f"the folder {str(path)!r} has no files; give one with job records")
+    return files
+
+
+def _format(paths: list[Path], format: str) -> str:  # noqa: A002
+    if format != "auto":
+        readers.get(format)  # an unknown name comes before a file that is not there
+        for path in paths:
+            head(path)
+        return format
+    names = {path: sniff(path) for path in paths}
+    if len(set(names.values())) > 1:
+        found = ", ".join(f"{path.name}: {name}" for path, name in list(names.items())[:6])
+        raise FormatError(f"files of different formats ({found}); read each format by itself")
+    return names[paths[0]]
+
+
+def _without_empty(rows: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Drop canonical columns in which no row says anything: the source does not have them."""
+    if rows.is_empty():
+        return rows
+    empty = [
+        name
+        for name in rows.columns
+        if name in TraceSchema.canonical() and rows[name].null_count() == rows.height
+    ]
+    if "submit_time" in empty:
+        notes.append("No row has a submit time: the table has none.")
+    return rows.drop([name for name in empty if name != "job_id"])
+
+
+def _identified(rows: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
+    """Give rows without a ``job_id`` one made of their position in the source, from 1."""
+    number = pl.int_range(1, pl.len() + 1).cast(pl.String)
+    if "job_id" not in rows.columns or rows["job_id"].null_count() == rows.height:
+        notes.append("The source has no unique job ids: job_id is the number of the row.")
+        return rows.with_columns(job_id=number)
+    missing = rows["job_id"].is_null() & rows[REJECT].is_null()
+    if missing.any():
+        notes.append(f"{missing.sum()} jobs without an id: job_id is 'row' and the row's number.")
+    return rows.with_columns(pl.col("job_id").fill_null(pl.lit("row") + number))
+
+
+def _count(rows: pl.DataFrame) -> dict[str, int]:
+    reasons = Counter(rows[REJECT].drop_nulls().to_list())
+    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _write_rejects(rows: pl.DataFrame, paths: list[Path], target: Path) -> None:
+    """Write the rejected rows as they stand in the source, with file, line and reason."""
+    names = {i: str(path) for i, path in enumerate(paths)}
+    missing = {LINE: pl.Int64, RAW: pl.String}
+    rows = rows.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in missing.items() if name not in rows
+    )
+    bad = rows.filter(pl.col(REJECT).is_not_null()).select(
+        pl.col(_FILE).replace_strict(names, return_dtype=pl.String).alias("file"),
+        pl.col(LINE).alias("line"),
+        pl.col(REJECT).alias("reason"),
+        pl.col(RAW).str.strip_chars_end("\r").alias("row"),
+    )
+    with writing(target) as temporary:
+        bad.write_csv(temporary)
+
+
+def _size(scans: list[Scan], notes: list[str]) -> int | None:
+    sizes = {scan.machine_cores for scan in scans if scan.machine_cores}
+    if len(sizes) > 1:
+        notes.append(f"The files state different machine sizes {sorted(sizes)}: none is used.")
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _order(kept: pl.DataFrame) -> list[str]:
+    if "submit_time" not in kept.columns:
+        return []
+    late = int((kept["submit_time"].diff() < 0).sum())
+    return [f"{late} rows came before their predecessor in time: sorted by submit."] if late else []
+
+
+def _source(path: Path | str | Sequence[Path | str], paths: list[Path]) -> str:
+    return str(path) if isinstance(path, (str, Path)) else ", ".join(map(str, paths))
+
+
+def _fingerprint(paths: list[Path]) -> str:
+    """Return the SHA-256 of the file; of several, that of their fingerprints one after another."""
+    prints = [sha256(path) for path in paths]
+    return prints[0] if len(prints) == 1 else digest("".join(prints).encode()).hexdigest()
