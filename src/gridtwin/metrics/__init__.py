@@ -1,1 +1,20 @@
-""""""
+"""Metrics: how near a synthetic trace is to the real one, and what it may be used for.
+
+``get(name)`` returns a metric, ``evaluate(...)`` runs all of them with their reference rows.
+"""
+
+from gridtwin.metrics.base import Metric, Score, metric, registry
+from gridtwin.metrics.evaluation import Evaluation, Row
+from gridtwin.metrics.judge import evaluate
+
+__all__ = ["Evaluation", "Metric", "Row", "Score", "evaluate", "get", "metric", "names"]
+
+
+def get(name: str) -> Metric:
+    """Return the metric of that name; `UnknownNameError` names the nearest one."""
+    return registry.get(name)  # type: ignore[no-any-return]
+
+
+def names() -> list[str]:
+    """Return the names of all metrics."""
+    return registry.names()

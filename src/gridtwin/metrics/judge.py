@@ -1,0 +1,303 @@
+"""Judge a synthetic trace: every metric beside its reference rows."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gridtwin.core.errors import InputError, SchemaError
+from gridtwin.core.progress import track
+from gridtwin.core.seeds import spawn
+from gridtwin.metrics.base import Metric, Score, registry, subsample
+from gridtwin.metrics.evaluation import Evaluation, Row
+from gridtwin.metrics.verdict import verdict
+from gridtwin.trace import JobTable
+from gridtwin.trace.derive import machine_size
+from gridtwin.trace.encode import Columns, modelled_columns
+from gridtwin.trace.resample import block_length, bootstrap_blocks
+
+__all__ = ["evaluate"]
+
+REPLICATES = 20
+"""Bootstrap replicates of the real weeks."""
+
+_ORDER = ("marginal", "joint", "detection", "privacy", "temporal", "scheduling")
+
+
+def evaluate(
+    train: JobTable,
+    synthetic: JobTable | Sequence[JobTable],
+    holdout: JobTable | None = None,
+    cores: int | None = None,
+    *,
+    seed: int = 0,
+) -> Evaluation:
+    """Run every metric on a synthetic trace and on what real traces score.
+
+    Parameters
+    ----------
+    train
+        The real jobs that the model was fitted on.
+    synthetic
+        One sample of the model, or several: rows are judged on the first, arrivals and queues
+        on all, as queues of one sample say little.
+    holdout
+        Real jobs that the model has not seen. Without them the references come from two random
+        halves of `train`, and ``dcr_share`` does not apply.
+    cores
+        Size of the machine; as the training trace states, or its peak use, where None.
+    seed
+        Of every random choice here.
+
+    Raises `InputError` when a table has no rows.
+    """
+    samples = [synthetic] if isinstance(synthetic, JobTable) else list(synthetic)
+    train, samples = _held(train, "train"), [_held(s, "synthetic") for s in samples]
+    if not samples:
+        raise InputError("nothing to judge: give at least one synthetic table")
+    holdout = None if holdout is None else _held(holdout, "holdout")
+    if cores is not None and cores < 1:
+        raise InputError(f"a machine of {cores} cores; give a size of 1 or more")
+    if cores is None:
+        cores = _size(train)
+    frame = _Frame(train, holdout, cores, seed)
+    columns = frame.columns.within(samples[0])
+    per_row = [
+        _judge_rows(m, frame, samples[0], columns) for m in _metrics(("rows", "unseen", "memory"))
+    ]
+    whole = _judge_traces(_metrics(("arrivals", "queue")), frame, samples)
+    rows = tuple(sorted(per_row + whole, key=lambda row: _ORDER.index(row.group)))
+    sizes = {"train": len(train), "holdout": 0 if holdout is None else len(holdout)}
+    sizes |= {"synthetic": len(samples[0]), "samples": len(samples), "cores": cores or 0}
+    return Evaluation(rows, verdict(rows), tuple(frame.notes), sizes, columns.left_out)
+
+
+def _metrics(on: tuple[str, ...]) -> list[Metric]:
+    found = (registry.get(name) for name in registry.names())
+    return [m for m in found if m.on in on]
+
+
+def _held(jobs: JobTable, which: str) -> JobTable:
+    """Return the table collected once, so that many metrics do not read it again."""
+    held = jobs.with_frame(jobs.collect())
+    if not len(held):
+        raise InputError(f"the {which} table has no rows; check what was read or sampled")
+    return held
+
+
+def _size(train: JobTable) -> int | None:
+    try:
+        return machine_size(train)
+    except SchemaError:
+        return None
+
+
+class _Frame:
+    """The real side of a judgement: which real tables serve as which reference."""
+
+    def __init__(
+        self, train: JobTable, holdout: JobTable | None, cores: int | None, seed: int
+    ) -> None:
+        self.train, self.holdout, self.cores, self.seed = train, holdout, cores, seed
+        self.columns = modelled_columns(train)
+        self.notes: list[str] = []
+        rng = np.random.default_rng(seed)
+        if holdout is None:
+            self.base, self.other = _halves(train, rng)
+            self.same_period = True
+            self.notes.append(
+                f"No holdout was given: the held-out values compare two random halves of train "
+                f"({len(self.base)} and {len(self.other)} rows); c2st compares with train itself."
+            )
+        else:
+            self.base, self.other = train, holdout
+            self.same_period = _overlap(train, holdout)
+            self.notes.append(self._period_note())
+        self.untimed = () if self.same_period else ("submit_time",)
+
+    def _period_note(self) -> str:
+        if self.same_period:
+            return (
+                "The holdout is of the same period as train: if it was split off at random, train "
+                "is a thinned trace, and its queue is shorter than the machine's; judge queues "
+                "with a model of the whole trace."
+            )
+        return (
+            "The holdout is of another period than train: submit_time is left out of c2st and of "
+            "the privacy metrics, and arrivals have no held-out value."
+        )
+
+
+def _halves(jobs: JobTable, rng: np.random.Generator) -> tuple[JobTable, JobTable]:
+    frame = jobs.collect()
+    first = np.zeros(frame.height, bool)
+    first[rng.permutation(frame.height)[: (frame.height + 1) // 2]] = True
+    return jobs.with_frame(frame.filter(first)), jobs.with_frame(frame.filter(~first))
+
+
+def _overlap(a: JobTable, b: JobTable) -> bool:
+    """Say whether the middle 90 % of two tables' submit times share half of the shorter span."""
+    if "submit_time" not in a or "submit_time" not in b:
+        return True
+    spans = []
+    for jobs in (a, b):
+        times = jobs.collect(["submit_time"])["submit_time"].drop_nulls().to_numpy()
+        if not len(times):
+            return True
+        spans.append(np.quantile(times, [0.05, 0.95]))
+    (low_a, high_a), (low_b, high_b) = spans
+    shorter = max(min(high_a - low_a, high_b - low_b), 1.0)
+    return bool(min(high_a, high_b) - max(low_a, low_b) >= 0.5 * shorter)
+
+
+def _judge_rows(metric: Metric, real: _Frame, synthetic: JobTable, columns: Columns) -> Row:
+    """Score the first sample, held-out rows and the training rows by one metric."""
+    if metric.on in ("unseen", "memory"):
+        columns = columns.without(*real.untimed, reason="the holdout is of another period")
+    rng = np.random.default_rng(real.seed)
+
+    def score(a: JobTable, b: JobTable, **more: JobTable | None) -> Score:
+        if not len(a) or not len(b):
+            return Score.none("no rows to compare")
+        return metric(a, b, columns=columns, seed=real.seed, **more)
+
+    train, other = real.train, real.other
+    if metric.on == "rows":
+        own = score(train, synthetic)
+        heldout = score(real.base, subsample(other, len(synthetic), rng))
+        copy = score(train, train)
+    elif metric.on == "unseen":
+        first, second = (real.base, other) if real.holdout is None else _halves(other, rng)
+        own = score(train if real.holdout is None else other, synthetic)
+        heldout = score(first, second)
+        copy = score(other, real.base) if real.holdout is not None else Score.none("")
+    else:
+        first, second = _halves(other, rng)
+        own = score(train, synthetic, holdout=real.holdout)
+        if metric.name == "dcr_share":
+            heldout = score(real.base, first, holdout=second)
+        else:
+            heldout = score(real.base, subsample(other, len(synthetic), rng))
+        copy = score(train, train, holdout=real.holdout)
+    detail = {**own.detail, "heldout_detail": heldout.detail}
+    return _row(metric, own.value, own.by_column, detail, heldout=heldout.value, copy=copy.value)
+
+
+def _judge_traces(metrics: list[Metric], real: _Frame, samples: list[JobTable]) -> list[Row]:
+    """Score all samples, and replicates of the real weeks, by metrics of whole traces."""
+    known: dict[tuple[int, int, str], Any] = {}
+    options = {"cores": real.cores}
+
+    def score_all(traces: Iterator[JobTable], total: int, what: str) -> dict[str, list[Score]]:
+        out: dict[str, list[Score]] = {m.name: [] for m in metrics}
+        for trace in track(traces, what, total):
+            memo = dict(known)  # replays of the real trace are kept, of others dropped with them
+            for m in metrics:
+                out[m.name].append(m(real.train, trace, memo=memo, **options))
+            known.update({key: memo[key] for key in memo if key[0] == id(real.train)})
+        return out
+
+    own = score_all(iter(samples), len(samples), "judging samples")
+    replicates = list(_replicates(real))
+    weeks = score_all((make() for make in replicates), len(replicates), "bootstrap of real weeks")
+    copy = score_all(iter([real.train]), 1, "reference")
+    return [
+        _trace_row(m, own[m.name], weeks[m.name], copy[m.name][0], _thinned(m, real))
+        for m in metrics
+    ]
+
+
+def _replicates(real: _Frame) -> Iterator[Callable[[], JobTable]]:
+    """Yield makers of bootstrap replicates, none where the trace is too short."""
+    if "submit_time" not in real.train:
+        return
+    times = real.train.collect(["submit_time"])["submit_time"].drop_nulls().sort().to_numpy()
+    length = block_length(times)
+    if length == 0:
+        real.notes.append("The trace spans less than 4 hours: no bootstrap of real weeks.")
+        return
+    unit = {604800.0: "weeks", 86400.0: "days", 3600.0: "hours"}[length]
+    real.notes.append(
+        f"The reference of arrivals and queues is the block bootstrap of whole real {unit}, "
+        f"{REPLICATES} replicates."
+    )
+    for rng in spawn(real.seed, REPLICATES):
+        yield lambda rng=rng: bootstrap_blocks(real.train, rng)  # type: ignore[misc]
+
+
+def _thinned(metric: Metric, real: _Frame) -> float | None:
+    """Return the score of held-out arrivals against as many training ones, of the same period."""
+    if metric.on != "arrivals" or not real.same_period:
+        return None
+    rng = np.random.default_rng(real.seed)
+    n = min(len(real.base), len(real.other))
+    a, b = (subsample(jobs, n, rng) for jobs in (real.base, real.other))
+    return metric(a, b, cores=real.cores).value if n > 1 else None
+
+
+def _trace_row(
+    metric: Metric, own: list[Score], weeks: list[Score], copy: Score, heldout: float | None
+) -> Row:
+    values = np.array([score.value for score in own])
+    reference = np.array([score.value for score in weeks])
+    usable, known = values[np.isfinite(values)], reference[np.isfinite(reference)]
+    detail = dict(own[0].detail)
+    detail["samples"] = len(usable)
+    if len(usable) < len(values) and len(usable):
+        detail["samples_without_value"] = len(values) - len(usable)
+    if len(known):
+        detail["weeks_spread"] = [float(q) for q in np.quantile(known, [0.05, 0.95])]
+    if len(usable) > 1:
+        detail["values"] = [float(v) for v in usable]
+    names = list(dict.fromkeys(name for score in own for name in score.by_column))
+    by_column = {
+        name: float(np.median([s.by_column[name] for s in own if name in s.by_column]))
+        for name in names
+    }
+    row = _row(
+        metric,
+        float(np.median(usable)) if len(usable) else math.nan,
+        by_column,
+        detail,
+        heldout=heldout,
+        copy=copy.value,
+    )
+    low, high = np.quantile(usable, [0.05, 0.95]) if len(usable) > 1 else (None, None)
+    return replace(
+        row,
+        weeks=_finite(float(np.median(known)))
+        if len(known) and row.synthetic is not None
+        else None,
+        spread=(float(low), float(high)) if low is not None and high is not None else None,
+    )
+
+
+def _row(
+    metric: Metric,
+    value: float,
+    by_column: dict[str, float],
+    detail: dict[str, Any],
+    *,
+    heldout: float | None,
+    copy: float | None,
+) -> Row:
+    applies = _finite(value) is not None
+    return Row(
+        metric.name,
+        metric.group,
+        metric.goal,
+        metric.definition,
+        _finite(value),
+        _finite(heldout) if applies else None,
+        _finite(copy) if applies else None,
+        None,
+        None,
+        {name: _finite(v) for name, v in by_column.items()},
+        detail,
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -1,0 +1,128 @@
+"""When jobs arrive: gaps, bursts, rhythm."""
+
+import numpy as np
+
+from gridtwin.metrics.base import Score, metric
+from gridtwin.metrics.marginal import ks_distance
+from gridtwin.trace import JobTable
+
+__all__ = [
+    "acf",
+    "autocorrelation",
+    "fano",
+    "fano_day",
+    "fano_hour",
+    "interarrival",
+    "week_profile",
+]
+
+_HOUR = 3600.0
+_WEEK = 168
+LAGS = (1, 24, 168)
+"""Hours."""
+
+
+def submit_times(jobs: JobTable) -> np.ndarray:
+    """Return the known submit times (s), sorted; empty where there are none."""
+    if "submit_time" not in jobs:
+        return np.empty(0)
+    times = jobs.collect(["submit_time"])["submit_time"].drop_nulls().to_numpy()
+    return np.sort(times[np.isfinite(times)])
+
+
+def counts(submit: np.ndarray, width: float) -> np.ndarray:
+    """Return the numbers of jobs in bins of `width` s, from the full hour before the first job.
+
+    The last bin, which the trace does not fill, is left out.
+    """
+    if not len(submit):
+        return np.zeros(0)
+    bins = ((submit - np.floor(submit[0] / _HOUR) * _HOUR) // width).astype(np.int64)
+    return np.bincount(bins)[:-1].astype(float)
+
+
+def fano(values: np.ndarray) -> float:
+    """Return variance / mean: 1 for a Poisson process, more for bursts; NaN for no counts."""
+    return float(values.var() / values.mean()) if len(values) > 1 and values.any() else float("nan")
+
+
+def autocorrelation(values: np.ndarray, lag: int) -> float:
+    """Return the autocorrelation at a lag (in bins), NaN for fewer than two lags of values."""
+    if len(values) < 2 * lag or not values.std():
+        return float("nan")
+    centred = values - values.mean()
+    return float(centred[lag:] @ centred[:-lag] / (centred @ centred))
+
+
+@metric("interarrival", goal="min", group="temporal", on="arrivals")
+def interarrival(real: JobTable, synthetic: JobTable) -> Score:
+    """Kolmogorov-Smirnov distance of the gaps between jobs in order of submission (log(1 + s)).
+
+    0 = the same, 1 = no overlap.
+    """
+    a, b = submit_times(real), submit_times(synthetic)
+    if len(a) < 2 or len(b) < 2:
+        return Score.none("fewer than two submit times")
+    a, b = np.log1p(np.diff(a)), np.log1p(np.diff(b))
+    detail = {
+        "median_gap_real_s": float(np.expm1(np.median(a))),
+        "median_gap_synthetic_s": float(np.expm1(np.median(b))),
+        "gap_lag1_real": autocorrelation(a, 1),
+        "gap_lag1_synthetic": autocorrelation(b, 1),
+    }
+    return Score(ks_distance(a, b), detail=detail)
+
+
+def _fano(real: JobTable, synthetic: JobTable, width: float, what: str) -> Score:
+    a = fano(counts(submit_times(real), width))
+    b = fano(counts(submit_times(synthetic), width))
+    if not (np.isfinite(a) and np.isfinite(b)) or a == 0:
+        return Score.none(f"too short for counts by the {what}, or no bursts in the real trace")
+    return Score(b / a, detail={"real": a, "synthetic": b})
+
+
+@metric("fano_hour", goal="one", group="temporal", on="arrivals")
+def fano_hour(real: JobTable, synthetic: JobTable) -> Score:
+    """Fano factor of hourly job counts (variance / mean), synthetic over real.
+
+    1 = as bursty as the real trace, less = smoother.
+    """
+    return _fano(real, synthetic, _HOUR, "hour")
+
+
+@metric("fano_day", goal="one", group="temporal", on="arrivals")
+def fano_day(real: JobTable, synthetic: JobTable) -> Score:
+    """Fano factor of daily job counts (variance / mean), synthetic over real.
+
+    1 = days differ as much as in the real trace, less = days are too alike.
+    """
+    return _fano(real, synthetic, 24 * _HOUR, "day")
+
+
+@metric("acf", goal="min", group="temporal", on="arrivals")
+def acf(real: JobTable, synthetic: JobTable) -> Score:
+    """Mean absolute difference of the autocorrelation of hourly job counts at 1, 24 and 168 h.
+
+    0 = the same. By column: the difference at each lag that both traces are long enough for.
+    """
+    a, b = counts(submit_times(real), _HOUR), counts(submit_times(synthetic), _HOUR)
+    values = {lag: (autocorrelation(a, lag), autocorrelation(b, lag)) for lag in LAGS}
+    both = {lag: pair for lag, pair in values.items() if np.isfinite(pair).all()}
+    detail = {f"lag {lag} h": list(pair) for lag, pair in both.items()}
+    difference = {f"lag {lag} h": abs(x - y) for lag, (x, y) in both.items()}
+    return Score.mean(difference, "lags of 1 h or more", real_synthetic=detail)
+
+
+@metric("week_profile", goal="min", group="temporal", on="arrivals")
+def week_profile(real: JobTable, synthetic: JobTable) -> Score:
+    """Total-variation distance of the shares of jobs by hour of the week (UTC).
+
+    0 = the same rhythm, 1 = no common hour. Of the day, for traces of less than a week.
+    """
+    a, b = submit_times(real), submit_times(synthetic)
+    if len(a) < 2 or len(b) < 2:
+        return Score.none("fewer than two submit times")
+    period = _WEEK if min(np.ptp(a), np.ptp(b)) >= _WEEK * _HOUR else 24
+    p, q = (np.bincount((x // _HOUR % period).astype(np.int64), minlength=period) for x in (a, b))
+    distance = float(np.abs(p / p.sum() - q / q.sum()).sum() / 2)
+    return Score(distance, detail={"hours": period})

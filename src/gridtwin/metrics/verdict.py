@@ -1,0 +1,168 @@
+"""What a synthetic trace may be used for, in words, from its scores and their references."""
+
+import math
+from collections.abc import Iterable
+
+from gridtwin.metrics.evaluation import Row
+
+__all__ = ["verdict"]
+
+_QUEUE = {
+    "wait_easy": "the mean wait under EASY",
+    "wait_fcfs": "the mean wait under FCFS",
+    "slowdown_easy": "the mean bounded slowdown under EASY",
+    "slowdown_fcfs": "the mean bounded slowdown under FCFS",
+}
+
+
+def verdict(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return plain sentences: rows, correlations, arrivals, queues, privacy, what is unknown."""
+    known = {row.metric: row for row in rows}
+    scored = {name: row for name, row in known.items() if row.synthetic is not None}
+    sentences = [
+        _rows(scored.get("c2st")),
+        _correlations(scored.get("diff_corr")),
+        _arrivals(scored),
+        _sites(scored),
+        _load(scored.get("load")),
+        _queues(scored),
+        *_privacy(scored),
+        _unknown(known, scored),
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _value(row: Row) -> float:
+    return math.nan if row.synthetic is None else row.synthetic
+
+
+def _rows(row: Row | None) -> str:
+    if row is None:
+        return ""
+    auc, best = _value(row), row.heldout if row.heldout is not None else 0.5
+    figures = f"(AUC {auc:.2f}; real against real {best:.2f})"
+    if auc <= best + 0.05:
+        return f"Single jobs cannot be told from real ones {figures}: good for per-job statistics."
+    telling = [name for name, drop in row.by_column.items() if drop is not None and drop > 0.01]
+    mostly = f", mostly by {', '.join(telling[:3])}" if telling else ""
+    if auc <= 0.65:
+        return f"Single jobs can hardly be told from real ones {figures}{mostly}."
+    if auc <= 0.8:
+        return (
+            f"Single jobs can be told from real ones {figures}{mostly}: good for rough statistics, "
+            f"not for training predictors."
+        )
+    return (
+        f"Single jobs are easily told from real ones {figures}{mostly}: do not use them for "
+        f"per-job statistics or to train predictors."
+    )
+
+
+def _correlations(row: Row | None) -> str:
+    if row is None:
+        return ""
+    value, noise = _value(row), row.heldout or 0.0
+    if value <= max(2 * noise, 0.02):
+        return (
+            f"Correlations between columns hold (off by {value:.3f}; sampling noise {noise:.3f})."
+        )
+    worst = [name for name, off in row.by_column.items() if off is not None and off > 1.5 * value]
+    where = f", most in {', '.join(worst[:3])}" if worst else ""
+    return (
+        f"Correlations between columns are off by {value:.3f} (sampling noise {noise:.3f}){where}."
+    )
+
+
+def _within(row: Row, factor: float) -> bool:
+    """Say whether a score lies where the bootstrap of real weeks lies, or within a factor."""
+    value = _value(row)
+    low, high = row.detail.get("weeks_spread", (math.nan, math.nan))
+    if row.goal == "one":
+        return bool(low <= value <= high or 1 / factor <= value <= factor)
+    return bool(value <= max(high if high == high else 0.0, row.heldout or 0.0, 0.02) * 1.5)
+
+
+def _arrivals(scored: dict[str, Row]) -> str:
+    names = {
+        "interarrival": "gaps between jobs",
+        "fano_hour": "hourly bursts",
+        "fano_day": "differences between days",
+        "acf": "memory from hour to hour",
+        "week_profile": "the weekly rhythm",
+    }
+    judged = {text: scored[name] for name, text in names.items() if name in scored}
+    if not judged:
+        return ""
+    good = [text for text, row in judged.items() if _within(row, 1.25)]
+    bad = [text for text in judged if text not in good]
+    if not bad:
+        return f"Arrivals are like the real ones: {', '.join(good)}."
+    kept = f"; right are {', '.join(good)}" if good else ""
+    return f"Arrivals differ from the real ones in {', '.join(bad)}{kept}."
+
+
+def _sites(scored: dict[str, Row]) -> str:
+    row = scored.get("site_work")
+    if row is None:
+        return ""
+    moved = f"{_value(row):.0%} of the work is at other sites than in the real trace"
+    good = "good" if _within(row, 1.25) else "not good"
+    return f"{moved}: {good} for studies of load per site."
+
+
+def _load(row: Row | None) -> str:
+    if row is None:
+        return ""
+    ratio = _value(row)
+    if 0.9 <= ratio <= 1.1:
+        return f"The demand is right: offered load {ratio:.2f} of the real one."
+    advice = "rescale the arrivals before any study of queues"
+    return f"The demand is off: offered load {ratio:.2f} of the real one; {advice}."
+
+
+def _queues(scored: dict[str, Row]) -> str:
+    judged = {text: scored[name] for name, text in _QUEUE.items() if name in scored}
+    if not judged:
+        return ""
+    note = next((row.detail["note"] for row in judged.values() if "note" in row.detail), "")
+    if note:
+        return f"Queues: {note}."
+    good = [text for text, row in judged.items() if _within(row, 1.25)]
+    bad = {text: row for text, row in judged.items() if text not in good}
+    figures = ", ".join(f"{text} {_value(row):.2f} of the real one" for text, row in judged.items())
+    if not bad:
+        return (
+            f"Queues are within what real weeks vary: {figures}; good for scheduling studies, "
+            f"over many samples."
+        )
+    if len(bad) < len(judged):
+        return f"Queues are right in part ({figures}): compare policies, do not read levels."
+    return f"Queues are not those of the real trace ({figures}): do not use it for scheduling."
+
+
+def _privacy(scored: dict[str, Row]) -> Iterable[str]:
+    share, copies = scored.get("dcr_share"), scored.get("exact_copies")
+    if share is not None:
+        value = _value(share)
+        figures = f"DCR-share {value:.2f}; 0.5 favours no training row, 1 copies them"
+        if value <= 0.56:
+            yield f"Training rows are not given away ({figures})."
+        elif value <= 0.65:
+            yield f"Synthetic rows lean towards training rows ({figures}): share with care."
+        else:
+            yield f"Synthetic rows follow training rows ({figures}): do not publish them."
+    if copies is not None:
+        value, natural = _value(copies), copies.heldout or 0.0
+        if value > natural + 0.005:
+            yield f"{value:.1%} of the rows are copies of training rows (real rows: {natural:.1%})."
+
+
+def _unknown(known: dict[str, Row], scored: dict[str, Row]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for name, row in known.items():
+        if name not in scored:
+            reasons.setdefault(str(row.detail.get("reason", "no value")), []).append(name)
+    if not reasons:
+        return ""
+    parts = [f"{', '.join(names)} ({reason})" for reason, names in reasons.items()]
+    return f"Not judged: {'; '.join(parts)}."
