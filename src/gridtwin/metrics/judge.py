@@ -10,7 +10,7 @@ import numpy as np
 from gridtwin.core.errors import InputError, SchemaError
 from gridtwin.core.progress import track
 from gridtwin.core.seeds import spawn
-from gridtwin.metrics.base import Metric, Score, registry, subsample
+from gridtwin.metrics.base import Metric, On, Score, registry, subsample
 from gridtwin.metrics.evaluation import Evaluation, Row
 from gridtwin.metrics.verdict import verdict
 from gridtwin.trace import JobTable
@@ -62,19 +62,18 @@ def evaluate(
         raise InputError(f"a machine of {cores} cores; give a size of 1 or more")
     if cores is None:
         cores = _size(train)
-    frame = _Frame(train, holdout, cores, seed)
-    columns = frame.columns.within(samples[0])
-    per_row = [
-        _judge_rows(m, frame, samples[0], columns) for m in _metrics(("rows", "unseen", "memory"))
-    ]
-    whole = _judge_traces(_metrics(("arrivals", "queue")), frame, samples)
-    rows = tuple(sorted(per_row + whole, key=lambda row: _ORDER.index(row.group)))
+    real = _Real(train, holdout, cores, seed)
+    columns = real.columns.within(samples[0])
+    by_row, by_trace = _metrics("rows", "unseen", "memory"), _metrics("arrivals", "queue")
+    scored = [_judge_rows(m, real, samples[0], columns) for m in by_row]
+    scored += _judge_traces(by_trace, real, samples)
+    rows = tuple(sorted(scored, key=lambda row: _ORDER.index(row.group)))
     sizes = {"train": len(train), "holdout": 0 if holdout is None else len(holdout)}
     sizes |= {"synthetic": len(samples[0]), "samples": len(samples), "cores": cores or 0}
-    return Evaluation(rows, verdict(rows), tuple(frame.notes), sizes, columns.left_out)
+    return Evaluation(rows, verdict(rows), tuple(real.notes), sizes, columns.left_out)
 
 
-def _metrics(on: tuple[str, ...]) -> list[Metric]:
+def _metrics(*on: On) -> list[Metric]:
     found = (registry.get(name) for name in registry.names())
     return [m for m in found if m.on in on]
 
@@ -94,7 +93,7 @@ def _size(train: JobTable) -> int | None:
         return None
 
 
-class _Frame:
+class _Real:
     """The real side of a judgement: which real tables serve as which reference."""
 
     def __init__(
@@ -152,7 +151,7 @@ def _overlap(a: JobTable, b: JobTable) -> bool:
     return bool(min(high_a, high_b) - max(low_a, low_b) >= 0.5 * shorter)
 
 
-def _judge_rows(metric: Metric, real: _Frame, synthetic: JobTable, columns: Columns) -> Row:
+def _judge_rows(metric: Metric, real: _Real, synthetic: JobTable, columns: Columns) -> Row:
     """Score the first sample, held-out rows and the training rows by one metric."""
     if metric.on in ("unseen", "memory"):
         columns = columns.without(*real.untimed, reason="the holdout is of another period")
@@ -185,7 +184,7 @@ def _judge_rows(metric: Metric, real: _Frame, synthetic: JobTable, columns: Colu
     return _row(metric, own.value, own.by_column, detail, heldout=heldout.value, copy=copy.value)
 
 
-def _judge_traces(metrics: list[Metric], real: _Frame, samples: list[JobTable]) -> list[Row]:
+def _judge_traces(metrics: list[Metric], real: _Real, samples: list[JobTable]) -> list[Row]:
     """Score all samples, and replicates of the real weeks, by metrics of whole traces."""
     known: dict[tuple[int, int, str], Any] = {}
     options = {"cores": real.cores}
@@ -209,7 +208,7 @@ def _judge_traces(metrics: list[Metric], real: _Frame, samples: list[JobTable]) 
     ]
 
 
-def _replicates(real: _Frame) -> Iterator[Callable[[], JobTable]]:
+def _replicates(real: _Real) -> Iterator[Callable[[], JobTable]]:
     """Yield makers of bootstrap replicates, none where the trace is too short."""
     if "submit_time" not in real.train:
         return
@@ -227,7 +226,7 @@ def _replicates(real: _Frame) -> Iterator[Callable[[], JobTable]]:
         yield lambda rng=rng: bootstrap_blocks(real.train, rng)  # type: ignore[misc]
 
 
-def _thinned(metric: Metric, real: _Frame) -> float | None:
+def _thinned(metric: Metric, real: _Real) -> float | None:
     """Return the score of held-out arrivals against as many training ones, of the same period."""
     if metric.on != "arrivals" or not real.same_period:
         return None

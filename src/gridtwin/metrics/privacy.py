@@ -1,4 +1,4 @@
-"""Does the synthetic table give away the rows it was learnt from?
+"""How near synthetic rows come to the rows that they were learnt from.
 
 Distances are Euclidean between rows of `Encoder.unit` form: numbers on 0..1 of the training range,
 categories one-hot (so a different category adds 2 to the squared distance, a null against a
@@ -19,7 +19,7 @@ MAX_QUERIES = 4000
 MAX_PAIRS = 400_000_000
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def nearest(queries: np.ndarray, base: np.ndarray, numbers: int) -> tuple[np.ndarray, np.ndarray]:
     """Return each query's distance to its nearest row of `base` and how many rows are that near.
 
@@ -131,10 +131,8 @@ def dcr_share(
     size = len(train) + len(unseen)
     rows = _searched(size, synthetic, np.random.default_rng(seed), max_queries)
     queries, p = encoder.scaled(rows), len(encoder.columns.numbers)
-    (d_train, k_train), (d_unseen, k_unseen) = (
-        nearest(queries, train, p),
-        nearest(queries, unseen, p),
-    )
+    d_train, k_train = nearest(queries, train, p)
+    d_unseen, k_unseen = nearest(queries, unseen, p)
     tied = k_train / (k_train + k_unseen)
     share = np.where(d_train < d_unseen, 1.0, np.where(d_train > d_unseen, 0.0, tied))
     near, far = float(share.mean()) / len(train), float(1 - share.mean()) / len(unseen)

@@ -1,4 +1,4 @@
-"""Does a scheduler make the same queues of the synthetic trace as of the real one?
+"""The queues that a scheduler makes of the synthetic trace, against those of the real one.
 
 Both traces are replayed on one machine of the same size. Traces of many sites have no common
 queue: for them load and arrivals are compared site by site instead.
