@@ -1,0 +1,86 @@
+"""Write the pages of the reference that follow from the code; ``--check`` only compares.
+
+Run by ``make docs``. ``docs/reference/schema.md`` comes from ``trace/fields.toml``,
+``docs/reference/cli.md`` from the command line's own help.
+"""
+
+import inspect
+import sys
+from pathlib import Path
+
+from typer.main import get_command
+
+from gridtwin.cli import app
+from gridtwin.trace import TraceSchema
+
+HERE = Path(__file__).parent / "reference"
+
+
+def schema_page() -> str:
+    """Return the table of canonical fields."""
+    rows = [
+        "# Canonical fields of a job record",
+        "",
+        "Generated from `src/gridtwin/trace/fields.toml` by `make docs`; do not edit.",
+        "",
+        "*Known* is the instant from which a policy may see the field. A field may be null unless",
+        "it says *required*; a column that a source lacks is absent.",
+        "",
+        "| field | type | unit | kind | known | meaning |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for f in TraceSchema.canonical():
+        meaning = f.meaning if f.nullable else f"{f.meaning} (required)"
+        cells = (f"`{f.name}`", f.dtype, f.unit, f.kind, f.known, meaning)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    formats = sorted({name for f in TraceSchema.canonical() for name in f.source})
+    rows += ["", "## Where each format has it", ""]
+    rows.append("| field | " + " | ".join(formats) + " |")
+    rows.append("| --- |" + " --- |" * len(formats))
+    for f in TraceSchema.canonical():
+        cells = [f.source.get(name, "").replace("|", "\\|") for name in formats]
+        rows.append(f"| `{f.name}` | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def cli_page() -> str:
+    """Return every command with its arguments and options."""
+    rows = ["# Command line", "", "Generated from the commands by `make docs`; do not edit.", ""]
+    rows += [
+        "Every command takes `--help`; `--debug` anywhere shows the traceback of an error.",
+        "",
+    ]
+    rows += ["Exit codes: 0 fine, 1 the input is bad or a check failed, 2 wrong usage.", ""]
+    group = get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        rows += [f"## gridtwin {name}", "", inspect.cleandoc(command.help or ""), ""]
+        rows += ["| argument or option | default | meaning |", "| --- | --- | --- |"]
+        for parameter in command.params:
+            if parameter.name == "help":
+                continue
+            option = parameter.param_type_name == "option"
+            label = ", ".join(parameter.opts) if option else parameter.metavar or parameter.name
+            default = "required" if parameter.required else _default(parameter.default)
+            rows.append(f"| `{label}` | {default} | {parameter.help or ''} |")
+        rows.append("")
+    return "\n".join(rows)
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value is False or value == "" else f"`{value}`"
+
+
+PAGES = {"schema.md": schema_page, "cli.md": cli_page}
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    stale = []
+    for name, page in PAGES.items():
+        path, text = HERE / name, page()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+    if stale and "--check" in sys.argv:
+        sys.exit(f"out of date: {', '.join(stale)}; run 'make docs'")
