@@ -1,0 +1,88 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gridtwin
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("polars", "scipy", "sklearn", "numba", "torch", "numpy", "altair", "pydantic")
+
+
+def heavy_after(code: str) -> list[str]:
+    """Return the heavy libraries that a fresh interpreter has loaded after `code`."""
+    probe = f"{code}\nimport sys; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return eval(done.stdout.splitlines()[-1])
+
+
+def test_import_is_light():
+    assert heavy_after("import gridtwin") == []
+    assert heavy_after("import gridtwin.trace") != []  # the probe can see them
+
+
+@pytest.mark.parametrize("args", [[], ["train"], ["demo"], ["simulate"]])
+def test_help_is_light(args):
+    code = f"from gridtwin.cli import main\ntry:\n main({[*args, '--help']})\nexcept SystemExit: 0"
+    assert heavy_after(code) == []
+
+
+@pytest.mark.parametrize("name", gridtwin.__all__)
+def test_public_names_resolve(name):
+    assert getattr(gridtwin, name) is not None
+    assert name in dir(gridtwin)
+
+
+def test_unknown_attribute():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = gridtwin.nothing
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_examples_run(path, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_generated_pages_are_up_to_date():
+    script = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
+    done = subprocess.run(script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def python_snippets(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_snippets_of_the_pages_run(page, tmp_path, monkeypatch):
+    snippets = python_snippets(ROOT / page)
+    assert snippets
+    monkeypatch.chdir(tmp_path)
+    for snippet in snippets:
+        exec(compile(snippet, page, "exec"), {})
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")]
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_command_table_of_the_readme_is_complete():
+    from gridtwin.cli import app
+
+    commands = {command.name for command in app.registered_commands}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert commands == set(re.findall(r"^\| `gridtwin (\w+)", text, re.MULTILINE))
