@@ -1,0 +1,247 @@
+"""Charts of small frames; each function gives one Altair chart and reads no file.
+
+Colours, axes and sizes are the same in all of them, so that a reader learns to read one.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from gridtwin.report.theme import NARROW, WIDE, Chart, ordered, styled, trace_color, trace_dash
+
+__all__ = [
+    "Axis",
+    "association",
+    "distribution",
+    "hours_of_week",
+    "over_time",
+    "ratios",
+    "share_bars",
+]
+
+Axis = Literal["linear", "log", "log seconds"]
+
+_TIMES = {
+    1: "1 s",
+    10: "10 s",
+    60: "1 min",
+    600: "10 min",
+    3600: "1 h",
+    21600: "6 h",
+    86400: "1 d",
+    604800: "1 wk",
+    2592000: "30 d",
+    31536000: "1 yr",
+    315360000: "10 yr",
+}
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def distribution(
+    frame: pl.DataFrame, title: str, *, axis: Axis = "linear", share: str = "Share of jobs"
+) -> Chart:
+    """Draw cumulative distributions.
+
+    Parameters
+    ----------
+    frame
+        ``x``, ``share`` (0 to 1), ``trace``, as `series.cdf` gives them; for "log seconds" `x`
+        is in seconds, and the axis is labelled in minutes, hours and days.
+    title
+        Of the horizontal axis, with the unit.
+    share
+        Title of the vertical axis.
+    """
+    names = frame["trace"].to_list()
+    kind: Literal["linear", "log"] = "linear" if axis == "linear" else "log"
+    ends = np.array([frame["x"].min(), frame["x"].max()], dtype=np.float64)
+    chart = (
+        alt.Chart(frame)
+        .mark_line(interpolate="step-after", strokeWidth=2.2, clip=True)
+        .encode(
+            x=alt.X(
+                "x:Q",
+                title=title,
+                scale=alt.Scale(type=kind, domain=ends.tolist(), nice=False, zero=False),
+                axis=_axis(axis),
+            ),
+            y=alt.Y(
+                "share:Q",
+                title=share,
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%", tickCount=5),
+            ),
+            color=trace_color(names),
+            strokeDash=trace_dash(names),
+        )
+        .properties(width=NARROW, height=190)
+    )
+    return styled(chart)
+
+
+def _axis(axis: Axis) -> alt.Axis:
+    if axis == "log seconds":
+        names = ", ".join(f"'{seconds}': '{text}'" for seconds, text in _TIMES.items())
+        expression = f"{{{names}}}[datum.value]"
+        return alt.Axis(values=list(_TIMES), labelExpr=expression, grid=False, labelOverlap=True)
+    return alt.Axis(format="~s", tickCount=5, grid=False, labelOverlap=True)
+
+
+def share_bars(frame: pl.DataFrame, title: str) -> Chart:
+    """Draw how often each label occurs, one bar a trace.
+
+    `frame` has ``label``, ``share`` (0 to 1), ``trace`` and ``order``, as `series.shares` gives
+    them; long labels are cut in the picture.
+    """
+    names = frame["trace"].to_list()
+    order = frame.sort("order")["label"].unique(maintain_order=True).to_list()
+    chart = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            y=alt.Y("label:N", title=title, sort=order, axis=alt.Axis(labelLimit=110)),
+            yOffset=alt.YOffset("trace:N", sort=ordered(names)),
+            x=alt.X("share:Q", title="Share of jobs", axis=alt.Axis(format="%", tickCount=5)),
+            color=trace_color(names, symbol="square"),
+        )
+        .properties(width=NARROW - 60, height=alt.Step(9 if len(order) > 6 else 12))
+    )
+    return styled(chart)
+
+
+def association(frame: pl.DataFrame, *, order: Sequence[str], difference: bool = False) -> Chart:
+    """Draw a matrix of associations between columns.
+
+    Parameters
+    ----------
+    frame
+        ``row``, ``column``, ``value`` (-1 to 1; null is left blank).
+    order
+        The columns, in order.
+    difference
+        Whether the values are differences, synthetic minus real; only the legend changes.
+    """
+    cell = min(34.0, NARROW / max(1, len(order)))
+    base = alt.Chart(frame).encode(
+        x=alt.X("column:N", title=None, sort=list(order), axis=alt.Axis(labelAngle=-45)),
+        y=alt.Y("row:N", title=None, sort=list(order)),
+    )
+    color = alt.Color(
+        "value:Q",
+        scale=alt.Scale(scheme="blueorange", domain=[-1, 0, 1]),
+        legend=alt.Legend(
+            title="synthetic - real" if difference else "association",
+            orient="top",
+            gradientLength=140,
+            gradientThickness=8,
+            titleFontWeight="normal",
+            values=[-1, 0, 1],
+        ),
+    )
+    layers = [base.mark_rect(stroke="white", strokeWidth=1).encode(color=color)]
+    if len(order) <= 12:
+        text = base.transform_filter("isValid(datum.value)").mark_text(fontSize=9)
+        strong = alt.condition("abs(datum.value) > 0.75", alt.value("white"), alt.value("#333"))
+        layers.append(text.encode(text=alt.Text("value:Q", format=".1f"), color=strong))
+    side = cell * len(order)
+    return styled(alt.layer(*layers).properties(width=side, height=side))
+
+
+def hours_of_week(frame: pl.DataFrame) -> Chart:
+    """Draw arrivals by hour of the week: ``hour`` (0 = Monday 00:00), ``jobs``, ``trace``."""
+    names = frame["trace"].to_list()
+    expression = f"{list(_DAYS)!r}[floor(datum.value / 24)]"
+    chart = (
+        alt.Chart(frame)
+        .mark_line(strokeWidth=2, interpolate="step-after")
+        .encode(
+            x=alt.X(
+                "hour:Q",
+                title="Hour of the week (UTC); each day begins at its line",
+                scale=alt.Scale(domain=[0, 168], nice=False),
+                axis=alt.Axis(
+                    values=list(range(0, 168, 24)), labelExpr=expression, labelAlign="left"
+                ),
+            ),
+            y=alt.Y("jobs:Q", title="Jobs per hour (mean)", axis=alt.Axis(tickCount=5)),
+            color=trace_color(names),
+            strokeDash=trace_dash(names),
+        )
+        .properties(width=WIDE, height=200)
+    )
+    return styled(chart)
+
+
+def over_time(frame: pl.DataFrame, title: str, *, percent: bool = False) -> Chart:
+    """Draw a quantity over time, one panel a trace, all on the same axes.
+
+    Parameters
+    ----------
+    frame
+        ``day`` (days since the first job), ``value`` (holds until the next row), ``trace``.
+    title
+        Of the vertical axis, with the unit.
+    percent
+        Whether the values are shares, 0 to 1, to be written in per cent.
+    """
+    names = frame["trace"].to_list()
+    axis = alt.Axis(tickCount=4, format="%" if percent else "~s")
+    scale = alt.Scale(domain=[0, 1]) if percent else alt.Scale(nice=True)
+    header = alt.Header(labelAngle=0, labelOrient="top", labelAnchor="start", labelPadding=2)
+    chart = (
+        alt.Chart(frame)
+        .mark_area(interpolate="step-after", line={"strokeWidth": 1}, opacity=0.85, clip=True)
+        .encode(
+            x=alt.X(
+                "day:Q",
+                title="Days since the first job",
+                scale=alt.Scale(nice=False, zero=False),
+                axis=alt.Axis(grid=False),
+            ),
+            y=alt.Y("value:Q", title=title, axis=axis, scale=scale, stack=None),
+            color=trace_color(names, legend=False),
+            row=alt.Row("trace:N", sort=ordered(names), header=header, spacing=8),
+        )
+        .properties(width=WIDE, height=110)
+    )
+    return styled(chart)
+
+
+def ratios(frame: pl.DataFrame) -> Chart:
+    """Draw how figures of the queues compare with the real trace's: 1 is equal, the axis is log.
+
+    Parameters
+    ----------
+    frame
+        ``figure`` (what is compared), ``order``, ``trace`` ("synthetic" or "real weeks"), and the
+        ratios to the real trace ``low``, ``mid``, ``high`` (5 %, median, 95 % over samples;
+        `low` and `high` may be null).
+    """
+    names = frame["trace"].to_list()
+    order = frame.sort("order")["figure"].unique(maintain_order=True).to_list()
+    offset = alt.YOffset("trace:N", sort=ordered(names))
+    y = alt.Y("figure:N", title=None, sort=order, axis=alt.Axis(labelLimit=220, domain=False))
+    low, high = frame["low"].min(), frame["high"].max()
+    values = [v for v in (low, high, *frame["mid"].to_list()) if isinstance(v, float)]
+    domain = [min([0.5, *values]) / 1.1, max([2.0, *values]) * 1.1]
+    scale = alt.Scale(type="log", domain=domain, nice=False)
+    x = alt.X(
+        "mid:Q",
+        title="Ratio to the real trace (1 = equal)",
+        scale=scale,
+        axis=alt.Axis(format="~g", tickCount=8, labelOverlap=True),
+    )
+    color = trace_color(names, symbol="circle")
+    base = alt.Chart(frame)
+    rule = alt.Chart(pl.DataFrame({"one": [1.0]})).mark_rule(color="#333").encode(x="one:Q")
+    interval = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=5, opacity=0.45)
+    interval = interval.encode(
+        x=alt.X("low:Q", scale=scale), x2="high:Q", y=y, yOffset=offset, color=color
+    )
+    dot = base.mark_point(filled=True, size=70, opacity=1)
+    dot = dot.encode(x=x, y=y, yOffset=offset, color=color)
+    layers = alt.layer(rule, interval, dot)
+    return styled(layers.properties(width=WIDE - 200, height=alt.Step(16)))

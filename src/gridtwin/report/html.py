@@ -1,0 +1,204 @@
+"""Write the report: one HTML file that needs nothing else, no network and no script."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from gridtwin.core.files import writing
+from gridtwin.report import facts, verdict
+from gridtwin.report.dynamics import arrivals, fidelity, queues
+from gridtwin.report.export import Format, inline, save_figures, to_svg
+from gridtwin.report.figures import Figure, attributes, relations
+from gridtwin.report.numbers import number
+from gridtwin.trace import JobTable
+
+if TYPE_CHECKING:
+    from gridtwin.metrics import Evaluation, Row
+    from gridtwin.sim import Result
+
+__all__ = ["write_report"]
+
+_SECTIONS = (
+    (
+        "attributes",
+        "What the jobs ask for and do",
+        "Cumulative distributions: each line shows which share of the jobs has at most the value "
+        "below. The closer the two lines, the better.",
+    ),
+    (
+        "relations",
+        "Relations between attributes",
+        "How strongly each attribute tells about each other one: Pearson's r for two numbers, the "
+        "correlation ratio for a number and a category, Theil's U for two categories.",
+    ),
+    (
+        "arrivals",
+        "When jobs arrive",
+        "The week's rhythm, unrest from day to day, and bursts.",
+    ),
+    (
+        "queues",
+        "The queues that the traces make",
+        "Both traces were run through the same simulated machine and scheduler. This is the test "
+        "that counts for scheduling studies.",
+    ),
+)
+
+
+def write_report(
+    folder: Path | str,
+    *,
+    title: str,
+    real: JobTable,
+    synthetic: JobTable | Sequence[JobTable],
+    evaluation: "Evaluation | None" = None,
+    simulations: "Mapping[str, Result] | None" = None,
+    notes: Sequence[str] = (),
+    provenance: Mapping[str, str] | None = None,
+    figures: Sequence[Format] = ("svg",),
+) -> Path:
+    """Write ``folder/report.html`` and, for each format, ``folder/figures/<chart>.<format>``.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    title
+        Of the report: what trace, what model.
+    real, synthetic
+        The traces to compare; of several synthetic samples the first one is drawn.
+    evaluation
+        The metrics with their reference values; the report has none where None.
+    simulations
+        Results by the name of the trace, such as "real" and "synthetic".
+    notes
+        Sentences for the reader, shown in the summary.
+    provenance
+        What made the report, by name: seed, command, model.
+    figures
+        Formats of the charts' own files; none to write only the page.
+
+    Returns
+    -------
+    path
+        Of the page. It holds its charts as SVG, makes no request and runs no script.
+    """
+    first = synthetic if isinstance(synthetic, JobTable) else next(iter(synthetic), None)
+    traces = {"real": real} if first is None else {"real": real, "synthetic": first}
+    simulations = simulations or {}
+    rows = tuple(evaluation.rows) if evaluation is not None else ()
+    drawn, left_out = attributes(traces)
+    drawn += relations(traces) + arrivals(traces) + fidelity(rows) + queues(simulations)
+    folder = Path(folder)
+    pictures = {figure.key: to_svg(figure.chart) for figure in drawn}
+    _save(drawn, pictures, folder / "figures", figures)
+    simulated, simulation_rows = facts.simulation_table(simulations)
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            traces=list(traces),
+            trace_rows=facts.trace_table(traces, _cores(evaluation, simulations)),
+            dropped=facts.dropped(traces),
+            notes=list(notes),
+            headlines=verdict.headlines(rows),
+            sentences=evaluation.verdict if evaluation is not None else (),
+            judged_notes=evaluation.notes if evaluation is not None else (),
+            sections=_sections(drawn, pictures),
+            left_out=left_out,
+            simulated=simulated,
+            simulation_rows=simulation_rows,
+            groups=_groups(rows),
+            how_marked=verdict.HOW_MARKED,
+            provenance=facts.provenance(traces, provenance or {}),
+        )
+    )
+    path = folder / "report.html"
+    with writing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _cores(evaluation: "Evaluation | None", simulations: "Mapping[str, Result]") -> int | None:
+    """Return the size of the machine that was judged or simulated, None where nothing was."""
+    if evaluation is not None and evaluation.sizes.get("cores"):
+        return evaluation.sizes["cores"]
+    return next((result.cores for result in simulations.values()), None)
+
+
+def _save(
+    drawn: Sequence[Figure], pictures: Mapping[str, str], folder: Path, formats: Sequence[Format]
+) -> None:
+    """Write the charts' own files; SVGs are those of the page, not drawn twice."""
+    if "svg" in formats:
+        for key, svg in pictures.items():
+            with writing(folder / f"{key}.svg") as temporary:
+                temporary.write_text(svg, encoding="utf-8")
+    others = [name for name in formats if name != "svg"]
+    save_figures({figure.key: figure.chart for figure in drawn}, folder, others)
+
+
+def _environment() -> jinja2.Environment:
+    """Return the templates' environment: every value is escaped unless it is our own markup."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("gridtwin.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _sections(drawn: Sequence[Figure], pictures: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the sections that have a figure, with their figures ready to print."""
+    sections = []
+    for key, title, intro in _SECTIONS:
+        inside = [
+            {
+                "key": figure.key,
+                "title": figure.title,
+                "caption": figure.caption,
+                "wide": figure.wide,
+                # vl-convert escapes the texts within the picture; the rest is its own markup
+                "svg": Markup(inline(pictures[figure.key], figure.key, str(escape(figure.title)))),
+            }
+            for figure in drawn
+            if figure.section == key
+        ]
+        if inside:
+            sections.append({"key": key, "title": title, "intro": intro, "figures": inside})
+    return sections
+
+
+def _groups(rows: "Sequence[Row]") -> list[dict[str, Any]]:
+    """Return the metric table: groups in order of appearance, values as text."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(_row(row))
+    return [{"title": verdict.SUBJECT.get(g, g.capitalize()), "rows": r} for g, r in groups.items()]
+
+
+def _row(row: "Row") -> dict[str, Any]:
+    weeks = verdict.weeks_range(row)
+    return {
+        "metric": row.metric,
+        "definition": row.definition,
+        "mark": verdict.mark(row),
+        "best": verdict.goal_text(row.goal),
+        "synthetic": number(row.synthetic),
+        "spread": _range(row.spread),
+        "heldout": number(row.heldout),
+        "train_copy": number(row.train_copy),
+        "weeks": number(row.weeks),
+        "weeks_spread": _range(weeks),
+        "columns": [(name, number(value)) for name, value in row.by_column.items()],
+        "reason": str(row.detail.get("reason", "")),
+    }
+
+
+def _range(pair: tuple[float, float] | None) -> str:
+    return "" if pair is None else f"{number(pair[0])} to {number(pair[1])}"
