@@ -8,7 +8,7 @@ import pytest
 import gridtwin
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("polars", "scipy", "sklearn", "numba", "torch", "numpy", "altair", "pydantic")
+HEAVY = ("polars", "scipy", "sklearn", "numba", "torch", "numpy", "altair")
 
 
 def heavy_after(code: str) -> list[str]:

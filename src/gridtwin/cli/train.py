@@ -1,7 +1,6 @@
 """``gridtwin train``: learn a model from a trace and save it."""
 
 import inspect
-import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,6 +52,8 @@ def parse_settings(settings: Iterable[str], model: str, known: Iterable[str]) ->
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+    import tomllib
+
     try:
         document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
