@@ -87,7 +87,8 @@ def _axis(axis: Axis) -> alt.Axis:
         names = ", ".join(f"'{seconds}': '{text}'" for seconds, text in _TIMES.items())
         expression = f"{{{names}}}[datum.value]"
         return alt.Axis(values=list(_TIMES), labelExpr=expression, grid=False, labelOverlap=True)
-    return alt.Axis(format="~s", tickCount=5, grid=False, labelOverlap=True)
+    expression = "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
+    return alt.Axis(labelExpr=expression, tickCount=5, grid=False, labelOverlap=True)
 
 
 def share_bars(frame: pl.DataFrame, title: str) -> Chart:
@@ -210,8 +211,8 @@ def over_time(frame: pl.DataFrame, title: str, *, percent: bool = False) -> Char
     return styled(chart)
 
 
-def ratios(frame: pl.DataFrame) -> Chart:
-    """Draw how figures of the queues compare with the real trace's: 1 is equal, the axis is log.
+def ratios(frame: pl.DataFrame, samples: pl.DataFrame) -> Chart:
+    """Draw how figures of the trace compare with the real one's: 1 is equal, the axis is log.
 
     Parameters
     ----------
@@ -219,29 +220,28 @@ def ratios(frame: pl.DataFrame) -> Chart:
         ``figure`` (what is compared), ``order``, ``trace`` ("synthetic" or "real weeks"), and the
         ratios to the real trace ``low``, ``mid``, ``high`` (5 %, median, 95 % over samples;
         `low` and `high` may be null).
+    samples
+        ``figure``, ``trace``, ``mid``: the ratio of each single sample; may be empty.
     """
     names = frame["trace"].to_list()
     order = frame.sort("order")["figure"].unique(maintain_order=True).to_list()
-    offset = alt.YOffset("trace:N", sort=ordered(names))
-    y = alt.Y("figure:N", title=None, sort=order, axis=alt.Axis(labelLimit=220, domain=False))
-    low, high = frame["low"].min(), frame["high"].max()
-    values = [v for v in (low, high, *frame["mid"].to_list()) if isinstance(v, float)]
-    domain = [min([0.5, *values]) / 1.1, max([2.0, *values]) * 1.1]
+    ends = pl.concat([frame["low"], frame["mid"], frame["high"], samples["mid"]]).drop_nulls()
+    low, high = np.quantile(ends.to_numpy(), [0.0, 1.0])
+    domain = [min(0.5, low) / 1.1, max(2.0, high) * 1.1]
     scale = alt.Scale(type="log", domain=domain, nice=False)
-    x = alt.X(
-        "mid:Q",
-        title="Ratio to the real trace (1 = equal)",
-        scale=scale,
-        axis=alt.Axis(format="~g", tickCount=8, labelOverlap=True),
+    base = alt.Chart(frame).encode(
+        y=alt.Y("figure:N", title=None, sort=order, axis=alt.Axis(domain=False, ticks=False)),
+        yOffset=alt.YOffset("trace:N", sort=ordered(names)),
+        color=trace_color(names, symbol="circle"),
     )
-    color = trace_color(names, symbol="circle")
-    base = alt.Chart(frame)
-    rule = alt.Chart(pl.DataFrame({"one": [1.0]})).mark_rule(color="#333").encode(x="one:Q")
-    interval = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=5, opacity=0.45)
-    interval = interval.encode(
-        x=alt.X("low:Q", scale=scale), x2="high:Q", y=y, yOffset=offset, color=color
-    )
-    dot = base.mark_point(filled=True, size=70, opacity=1)
-    dot = dot.encode(x=x, y=y, yOffset=offset, color=color)
-    layers = alt.layer(rule, interval, dot)
-    return styled(layers.properties(width=WIDE - 200, height=alt.Step(16)))
+    axis = alt.Axis(format="~g", tickCount=6, labelOverlap=True)
+    mid = alt.X("mid:Q", title="Ratio to the real trace (1 = equal)", scale=scale, axis=axis)
+    layers = [
+        alt.Chart(pl.DataFrame({"one": [1.0]})).mark_rule(color="#333").encode(x="one:Q"),
+        base.transform_filter("isValid(datum.low)")
+        .mark_rule(strokeWidth=5, opacity=0.4)
+        .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        base.properties(data=samples).mark_point(filled=True, size=12, opacity=0.5).encode(x=mid),
+        base.mark_point(filled=True, size=70, opacity=1).encode(x=mid),
+    ]
+    return styled(alt.layer(*layers).properties(width=NARROW + 40, height=alt.Step(15)))

@@ -10,7 +10,7 @@ from gridtwin.report import charts, series
 from gridtwin.report.figures import Figure, Traces, cdf_chart, floats
 from gridtwin.report.numbers import duration, number, percent
 from gridtwin.report.series import Floats
-from gridtwin.report.verdict import weeks_range
+from gridtwin.report.verdict import SHORT, weeks_range
 from gridtwin.trace.derive import bounded_slowdown
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def arrivals(traces: Traces) -> list[Figure]:
             "Arrivals by hour of the week",
             "Working hours and weekends should show at the same height in both lines.",
             charts.hours_of_week(series.hour_of_week(times)),
-            wide=True,
+            size="wide",
         ),
         Figure(
             "arrivals_over_time",
@@ -48,7 +48,7 @@ def arrivals(traces: Traces) -> list[Figure]:
             "Look for the same unrest: busy and idle stretches of like height and length. The "
             "dates of the peaks need not agree. The last bar may be cut short.",
             charts.over_time(daily, f"Jobs per {per}"),
-            wide=True,
+            size="wide",
         ),
     ]
     if any(len(gap) for gap in gaps.values()):
@@ -91,7 +91,7 @@ def queues(simulations: "Mapping[str, Result]") -> list[Figure]:
                 "Highest number in each interval. A good synthetic trace builds queues of like "
                 "height and length, at other dates.",
                 charts.over_time(frame, "Jobs waiting"),
-                wide=True,
+                size="wide",
             )
         )
         used_frame = pl.concat(busy)
@@ -102,7 +102,7 @@ def queues(simulations: "Mapping[str, Result]") -> list[Figure]:
                 "Use of the simulated machine",
                 f"Share of the cores in use, mean of each interval. {_means(used_frame)}",
                 charts.over_time(used_frame, "Cores in use", percent=True),
-                wide=True,
+                size="wide",
             )
         )
     return figures + _waits(waits, slowdowns)
@@ -120,7 +120,9 @@ def _days(bins: pl.DataFrame, column: str, trace: str) -> pl.DataFrame:
 
 def _means(frame: pl.DataFrame) -> str:
     """Return the mean over equal intervals of each trace, in words."""
-    inner = frame.group_by("trace", maintain_order=True).agg(pl.col("value").slice(0, pl.len() - 1).mean())
+    inner = frame.group_by("trace", maintain_order=True).agg(
+        pl.col("value").slice(0, pl.len() - 1).mean()
+    )
     told = [f"{name} {percent(value)}" for name, value in inner.iter_rows()]
     return f"Mean: {', '.join(told)}."
 
@@ -155,38 +157,33 @@ def _mean(values: Floats) -> float:
     return float(finite.mean()) if len(finite) else float("nan")
 
 
-_RATIOS = {
-    "wait_easy": "Mean wait, EASY",
-    "wait_fcfs": "Mean wait, FCFS",
-    "slowdown_easy": "Mean bounded slowdown, EASY",
-    "slowdown_fcfs": "Mean bounded slowdown, FCFS",
-    "load": "Offered load",
-    "fano_hour": "Fano factor of hourly counts",
-    "fano_day": "Fano factor of daily counts",
-}
-
-
 def fidelity(rows: "Sequence[Row]") -> list[Figure]:
     """Return the chart of all ratios of synthetic to real, beside resampled real weeks."""
     found = [row for row in rows if row.goal == "one" and row.synthetic]
-    order = {name: place for place, name in enumerate(_RATIOS)}
-    found.sort(key=lambda row: order.get(row.metric, len(order)))
-    cells = []
+    found.sort(key=lambda row: (row.group != "scheduling", row.metric != "load", row.metric))
+    cells: list[tuple[str, int, str, float | None, float | None, float | None]] = []
+    dots: list[tuple[str, str, float]] = []
     for place, row in enumerate(found):
-        name = _RATIOS.get(row.metric, row.metric)
-        cells.append((name, place, "synthetic", row.synthetic, *(row.spread or (None, None))))
-        if row.weeks is not None and row.weeks > 0:
-            pair = weeks_range(row) or (None, None)
-            cells.append((name, place, "real weeks", row.weeks, *pair))
+        name = SHORT.get(row.metric, row.metric)
+        low, high = row.spread or (None, None)
+        cells.append((name, place, "synthetic", row.synthetic, low, high))
+        dots += [(name, "synthetic", value) for value in row.detail.get("values", ()) if value > 0]
+        if row.weeks:
+            low, high = weeks_range(row) or (None, None)
+            cells.append((name, place, "real weeks", row.weeks, low, high))
     if not cells:
         return []
+    text = {"figure": pl.String, "trace": pl.String}
     numbers = {"mid": pl.Float64, "low": pl.Float64, "high": pl.Float64}
     schema = {"figure": pl.String, "order": pl.Int64, "trace": pl.String, **numbers}
     frame = pl.DataFrame(cells, schema=schema, orient="row")
+    frame = frame.with_columns(pl.when(pl.col(c) > 0).then(pl.col(c)) for c in numbers)
+    samples = pl.DataFrame(dots, schema={**text, "mid": pl.Float64}, orient="row")
     caption = (
-        "Dots: median over the samples; bars: 5 % to 95 %. Queues are heavy-tailed: real weeks "
-        "put together anew (block bootstrap) already differ this much from the real trace. A good "
-        "model's bar lies within or near that of the real weeks."
+        "Large dots: median over the samples; bars: 5 % to 95 %; small dots: single samples. "
+        "Queues are heavy-tailed: real weeks put together anew already differ this much from the "
+        "real trace. A good model's bar lies within or near that of the real weeks."
     )
     title = "Synthetic over real, beside resampled real weeks"
-    return [Figure("fidelity", "queues", title, caption, charts.ratios(frame), wide=True)]
+    chart = charts.ratios(frame, samples)
+    return [Figure("fidelity", "queues", title, caption, chart, size="medium")]

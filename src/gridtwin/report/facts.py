@@ -59,8 +59,12 @@ def _machine(jobs: JobTable, cores: int | None) -> tuple[int | None, str]:
 
 def _facts(jobs: JobTable, cores: int | None) -> dict[str, str]:
     source = jobs.provenance
-    facts = {"Source": PurePath(source.source).name or source.source, "Jobs": count(len(jobs))}
-    if source.rows_read:
+    generated = source.format == "synthetic"
+    # a model's source reads "NAME fitted on PATH": the path is in the provenance below
+    name = source.source.split(" fitted on ")[0] if generated else PurePath(source.source).name
+    facts = {"Source": f"model {name!r}" if generated else name or source.source}
+    facts["Jobs"] = count(len(jobs))
+    if source.rows_read and not generated:
         kept = source.rows_read - sum(source.dropped.values())
         lost = source.rows_read - kept
         facts["Rows read"] = f"{count(source.rows_read)}, kept {count(kept)}, dropped {count(lost)}"

@@ -37,7 +37,7 @@ class Figure:
     caption: str
     """What to look for, in one or two sentences."""
     chart: Chart
-    wide: bool = False
+    size: Literal["narrow", "medium", "wide"] = "narrow"
 
 
 def attributes(traces: Traces) -> tuple[list[Figure], list[str]]:
@@ -187,7 +187,9 @@ def _concentration(column: str, labels: dict[str, pl.Series]) -> list[Figure]:
 
 def relations(traces: Traces, seed: int = 0) -> list[Figure]:
     """Return the association matrices of the real and the synthetic trace and their difference."""
-    columns = modelled_columns(traces["real"])
+    if "synthetic" not in traces:
+        return []
+    columns = modelled_columns(traces["real"]).without("raw_status")
     for jobs in traces.values():
         columns = columns.within(jobs)
     if len(columns) < 2 or min(len(jobs) for jobs in traces.values()) < 2:

@@ -162,7 +162,7 @@ def _sections(drawn: Sequence[Figure], pictures: Mapping[str, str]) -> list[dict
                 "key": figure.key,
                 "title": figure.title,
                 "caption": figure.caption,
-                "wide": figure.wide,
+                "size": figure.size,
                 # vl-convert escapes the texts within the picture; the rest is its own markup
                 "svg": Markup(inline(pictures[figure.key], figure.key, str(escape(figure.title)))),
             }
@@ -186,7 +186,8 @@ def _row(row: "Row") -> dict[str, Any]:
     weeks = verdict.weeks_range(row)
     return {
         "metric": row.metric,
-        "definition": row.definition,
+        "name": verdict.NAMES.get(row.metric, row.metric),
+        "definition": _prose(row.definition),
         "mark": verdict.mark(row),
         "best": verdict.goal_text(row.goal),
         "synthetic": number(row.synthetic),
@@ -198,6 +199,12 @@ def _row(row: "Row") -> dict[str, Any]:
         "columns": [(name, number(value)) for name, value in row.by_column.items()],
         "reason": str(row.detail.get("reason", "")),
     }
+
+
+def _prose(docstring: str) -> str:
+    """Return a docstring as running text: one line a paragraph, no marks of code."""
+    paragraphs = docstring.replace("`", "").split("\n\n")
+    return "\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _range(pair: tuple[float, float] | None) -> str:

@@ -25,7 +25,7 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 """A finished chart."""
 NARROW: Final = 310
 """Width of a small chart, px."""
-WIDE: Final = 820
+WIDE: Final = 900
 """Width of a chart over time, px."""
 
 # The colours of Okabe and Ito (2008), told apart with any colour vision.
@@ -43,6 +43,7 @@ _LABELS: Final = {
     "run_time": "Run time",
     "wait_time": "Recorded wait",
     "cpu_time": "CPU time",
+    "run / request": "Run time / requested wall time",
     "mem_req": "Memory requested",
     "mem_used": "Memory used",
     "vo": "Virtual organisation",
@@ -55,9 +56,10 @@ def label(column: str) -> str:
 
 
 def unit(column: str) -> str:
-    """Return the unit of a canonical column, or nothing for a derived one."""
+    """Return the unit of a canonical column where its name in words does not say it."""
     schema = TraceSchema.canonical()
-    return schema[column].unit if column in schema else ""
+    found = schema[column].unit if column in schema else ""
+    return "" if found.lower() in label(column).lower() else found
 
 
 def ordered(traces: Sequence[str]) -> list[str]:
@@ -71,8 +73,11 @@ def trace_color(traces: Sequence[str], *, legend: bool = True, symbol: str = "st
     domain = ordered(traces)
     others = iter(_MORE * (1 + len(domain) // len(_MORE)))
     colors = [COLORS.get(trace) or next(others) for trace in domain]
-    guide = alt.Legend(title=None, orient="top", symbolType=symbol) if legend else None
-    return alt.Color("trace:N", scale=alt.Scale(domain=domain, range=colors), legend=guide)
+    size = 220 if symbol == "stroke" else 80
+    guide = alt.Legend(title=None, orient="top", symbolType=symbol, symbolSize=size)
+    return alt.Color(
+        "trace:N", scale=alt.Scale(domain=domain, range=colors), legend=guide if legend else None
+    )
 
 
 def trace_dash(traces: Sequence[str]) -> alt.StrokeDash:

@@ -28,7 +28,7 @@ HOW_MARKED = (
     "real weeks, score; fair up to double that. A ratio (best 1) is good within a factor 1.25 or "
     "inside the range of resampled real weeks, fair within a factor 1.6. A chance (best 0.5) is "
     "good within 0.05 and fair within 0.1. A value that should equal the held-out rows' one is "
-    "good within 15 % of it and fair within 40 %. All else is poor."
+    "good within 15 % of it (or 0.005) and fair within 40 % (or 0.01). All else is poor."
 )
 
 
@@ -39,8 +39,10 @@ class Headline:
     title: str
     value: str
     mark: Mark
-    reference: str
-    """What the best value is and what real data score, in words."""
+    best: str
+    """What is measured and what the best value is."""
+    references: tuple[str, ...]
+    """What real data score, in words."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,37 @@ _WANTED = (
     _Wanted("exact_copies", "Exact copies of real jobs", "share of the synthetic rows"),
 )
 
+NAMES = {
+    "ks": "Numbers: largest gap between distributions (KS)",
+    "wd": "Numbers: Wasserstein distance, min-max scale",
+    "wd_rank": "Numbers: Wasserstein distance, rank scale",
+    "jsd": "Categories: Jensen-Shannon divergence",
+    "diff_corr": "Associations: mean difference",
+    "c2st": "Classifier's AUC (C2ST)",
+    "dcr": "Distance to the closest training row",
+    "dcr_share": "Share nearer to training than to held-out rows",
+    "exact_copies": "Exact copies of training rows",
+    "interarrival": "Gaps between arrivals (KS)",
+    "fano_hour": "Unrest of hourly counts (Fano factor)",
+    "fano_day": "Unrest of daily counts (Fano factor)",
+    "acf": "Autocorrelation of hourly counts",
+    "week_profile": "Rhythm of the week",
+    "wait_easy": "Mean wait, EASY",
+    "wait_fcfs": "Mean wait, FCFS",
+    "slowdown_easy": "Mean bounded slowdown, EASY",
+    "slowdown_fcfs": "Mean bounded slowdown, FCFS",
+    "load": "Offered load",
+    "site_work": "Work by site",
+    "site_arrivals": "Gaps between arrivals at a site (KS)",
+}
+"""Metrics in words; one that is not here goes by its own name."""
+SHORT = {
+    **{name: NAMES[name] for name in ("wait_easy", "wait_fcfs", "load")},
+    "slowdown_easy": "Mean slowdown, EASY",
+    "slowdown_fcfs": "Mean slowdown, FCFS",
+    "fano_hour": "Unrest, hourly",
+    "fano_day": "Unrest, daily",
+}
 SUBJECT = {
     "marginal": "Each attribute by itself",
     "joint": "Relations between attributes",
@@ -87,7 +120,8 @@ def mark(row: "Row") -> Mark:
     if row.goal == "heldout":
         if reference is None:
             return ""
-        return _grade(abs(value - reference), 0.15 * abs(reference), 0.4 * abs(reference))
+        size = abs(reference)
+        return _grade(abs(value - reference), max(0.005, 0.15 * size), max(0.01, 0.4 * size))
     floor = max([0.05, *(2 * r for r in (reference, _known(row.weeks)) if r is not None)])
     return _grade(value, floor, 2 * floor)
 
@@ -121,19 +155,19 @@ def headlines(rows: "Sequence[Row]") -> list[Headline]:
         if row is None or _known(row.synthetic) is None:
             continue
         value = number(row.synthetic) + wanted.unit
-        reference = "; ".join([wanted.question, *_references(row, wanted.unit)])
-        found.append(Headline(wanted.title, value, mark(row), reference))
+        references = tuple(_references(row, wanted.unit))
+        found.append(Headline(wanted.title, value, mark(row), wanted.question, references))
     return found
 
 
 def _references(row: "Row", unit: str) -> list[str]:
     told = []
     if row.spread is not None:
-        told.append(f"{number(row.spread[0])} to {number(row.spread[1])} over the samples")
+        told.append(f"samples: {number(row.spread[0])} to {number(row.spread[1])}")
     if _known(row.heldout) is not None:
-        told.append(f"held-out real rows {number(row.heldout)}{unit}")
+        told.append(f"held-out real rows: {number(row.heldout)}{unit}")
     if (pair := weeks_range(row)) is not None:
-        told.append(f"resampled real weeks {number(pair[0])} to {number(pair[1])}")
+        told.append(f"resampled real weeks: {number(pair[0])} to {number(pair[1])}")
     elif _known(row.weeks) is not None:
-        told.append(f"resampled real weeks {number(row.weeks)}{unit}")
+        told.append(f"resampled real weeks: {number(row.weeks)}{unit}")
     return told
