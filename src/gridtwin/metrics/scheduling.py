@@ -254,7 +254,9 @@ def site_work(real: JobTable, synthetic: JobTable) -> Score:
 def _no_sites(real: JobTable, synthetic: JobTable) -> str:
     if (n := sites_of(real)) < 2:
         return f"{n or 'no'} site in the real trace: the queues of one machine are compared"
-    return "" if "site" in synthetic else "the synthetic trace has no column 'site'"
+    if not sites_of(synthetic):
+        return "the synthetic trace names no site"
+    return ""
 
 
 def _work(jobs: JobTable) -> pl.DataFrame:

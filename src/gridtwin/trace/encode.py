@@ -242,7 +242,9 @@ def _ranks(column: pl.Series, levels: tuple[str, ...]) -> np.ndarray:
     frame = pl.DataFrame({"level": column}).join(
         known, on="level", how="left", maintain_order="left"
     )
-    rank = pl.when(pl.col("level").is_null()).then(np.nan).otherwise(
-        pl.col("rank").fill_null(float(len(levels)))
+    rank = (
+        pl.when(pl.col("level").is_null())
+        .then(np.nan)
+        .otherwise(pl.col("rank").fill_null(float(len(levels))))
     )
     return frame.select(rank).to_series().to_numpy()
