@@ -52,7 +52,7 @@ class Scan:
 
 def read(
     path: Path | str | Sequence[Path | str],
-    format: str = "auto",  # noqa: A002 - the CLI's word
+    format: str = "auto",
     rejects: Path | str | None = None,
 ) -> JobTable:
     """Read job records from a file, a folder or several files of one format into a table.
@@ -152,14 +152,15 @@ def _paths(path: Path | str | Sequence[Path | str]) -> list[Path]:
     files = [
         file
         for file in files
-        if not file.name.startswith(".") and file.name.removesuffix(".json") not in names - {file.name}
+        if not file.name.startswith(".")
+        and file.name.removesuffix(".json") not in names - {file.name}
     ]
     if not files:
         raise InputError(f"the folder {str(path)!r} has no files; give one with job records")
     return files
 
 
-def _format(paths: list[Path], format: str) -> str:  # noqa: A002
+def _format(paths: list[Path], format: str) -> str:
     if format != "auto":
         readers.get(format)  # an unknown name comes before a file that is not there
         for path in paths:

@@ -6,7 +6,7 @@ import polars as pl
 
 from gridtwin.trace.readers._text import REJECT
 
-__all__ = ["identity", "numbers", "reject", "seconds", "times"]
+__all__ = ["identity", "nonzero", "numbers", "reject", "seconds", "times"]
 
 _ZONED = r"[T ]\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)$"
 _TIMES = (
@@ -59,13 +59,20 @@ def seconds(column: str) -> pl.Expr:
     clock = text.str.replace(r"^\d+-", "").str.split(":")
     part = [clock.list.get(i, null_on_oob=True).cast(pl.Float64, strict=False) for i in range(3)]
     three = part[0] * 3600 + part[1] * 60 + part[2]
-    two = pl.when(days.is_null()).then(part[0] * 60 + part[1]).otherwise(
-        part[0] * 3600 + part[1] * 60
+    two = (
+        pl.when(days.is_null())
+        .then(part[0] * 60 + part[1])
+        .otherwise(part[0] * 3600 + part[1] * 60)
     )
     one = pl.when(days.is_not_null()).then(part[0] * 3600)
     size = clock.list.len()
     value = pl.when(size == 3).then(three).when(size == 2).then(two).when(size == 1).then(one)
     return value + days.fill_null(0) * 86400
+
+
+def nonzero(column: str) -> pl.Expr:
+    """Return a number that is null where it is 0, for fields in which 0 means "not stated"."""
+    return pl.when(pl.col(column) != 0).then(pl.col(column))
 
 
 def identity(column: str) -> pl.Expr:

@@ -7,7 +7,7 @@ times its decompressed size, as its bytes, text, lines and columns live side by 
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -57,8 +57,8 @@ _PACKED = {
 class Table:
     """The records of a delimited text file, all as text.
 
-    `frame` has one row for each record: the file's columns (null where unknown), `REJECT`, `LINE`
-    and `RAW`.
+    `frame` has one row for each record: the columns asked for (null where unknown), `REJECT`,
+    `LINE` and `RAW`; `columns` are all that the file has.
     """
 
     frame: pl.DataFrame
@@ -114,12 +114,17 @@ def read_table(
     path: Path,
     *,
     needs: Iterable[str],
+    wants: Iterable[str] = (),
+    rename: Callable[[str], str] = str,
     separator: str = ",",
     quotes: bool = True,
     unknown: Iterable[str] = UNKNOWN,
     strip: bool = True,
 ) -> Table:
-    """Read a delimited text file with a header line.
+    """Read the columns in `needs` and `wants` of a delimited text file with a header line.
+
+    Columns in `wants` that the file does not have are null; `rename` turns the file's column names
+    into those asked for.
 
     A record with too few or too many fields, or with broken quotes, is kept as a row of nulls
     that is rejected as `MALFORMED`. Quoted fields may hold separators, doubled quotes and line
@@ -128,19 +133,22 @@ def read_table(
     lines, notes = read_lines(path)
     if lines.is_empty():
         raise FormatError(f"{path} is empty; expected a header line and job records")
-    names = _names(path, lines[RAW][0], separator, quotes)
+    names = _names(path, lines[RAW][0], separator, quotes, rename)
+    needs = list(needs)
     missing = [name for name in needs if name not in names]
     if missing:
         raise FormatError(
             f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)[:300]}"
         )
     rows = _records(lines[1:], names, separator, quotes)
-    text = pl.col(names)
-    text = text.str.strip_chars() if strip else text
+    asked = list(dict.fromkeys([*needs, *wants]))
+    text = [
+        pl.col(name) if name in names else pl.lit(None, pl.String).alias(name) for name in asked
+    ]
+    text = [column.str.strip_chars() for column in text] if strip else text
+    rows = rows.select(*text, REJECT, LINE, RAW)
     words = list(unknown)
-    rows = rows.with_columns(text).with_columns(
-        pl.when(~pl.col(names).is_in(words)).then(pl.col(names))
-    )
+    rows = rows.with_columns(pl.when(~pl.col(asked).is_in(words)).then(pl.col(asked)))
     return Table(rows, tuple(names), tuple(notes))
 
 
@@ -171,9 +179,13 @@ def _text(path: Path) -> tuple[str, list[str]]:
     return text, notes
 
 
-def _names(path: Path, line: str, separator: str, quotes: bool) -> list[str]:
+def _names(
+    path: Path, line: str, separator: str, quotes: bool, rename: Callable[[str], str]
+) -> list[str]:
     names = header(line, separator) if quotes else [f.strip() for f in line.split(separator)]
-    names = [name or f"column {i}" for i, name in enumerate(names)]
+    names = [rename(name) for name in names]
+    # blank names, and names that the table uses itself, are told apart by their position
+    names = [f"column {i}" if name[:1] in ("", "_") else name for i, name in enumerate(names)]
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise FormatError(f"{path} has the column {', '.join(twice)} more than once in its header")
@@ -202,8 +214,8 @@ def _records(lines: pl.DataFrame, names: list[str], separator: str, quotes: bool
 
 def _quoted(lines: pl.DataFrame, names: list[str], separator: str) -> Iterator[pl.DataFrame]:
     """Yield the records that have quotes, in chunks; ``_span`` lists the lines of each."""
-    schema = {name: pl.String for name in names}
-    schema |= {REJECT: pl.String, LINE: pl.Int64, RAW: pl.String, "_span": pl.List(pl.Int64)}
+    schema: dict[str, pl.DataType] = {name: pl.String() for name in names}
+    schema |= {REJECT: pl.String(), LINE: pl.Int64(), RAW: pl.String(), "_span": pl.List(pl.Int64)}
     records = _quoted_records(lines, len(names), separator)
     while chunk := list(islice(records, _CHUNK)):
         yield pl.DataFrame(chunk, schema=schema, orient="row")

@@ -18,10 +18,26 @@ __all__ = ["PART", "scan", "sniff"]
 PART = "checkpoint part (status 2-4)"
 """Reason for lines that are parts of a job that has a summary line of its own."""
 
-_FIELDS = (
-    "job submit wait run procs cpu mem req_procs req_time req_mem "
-    "status user group app queue part prev think"
-).split()
+_FIELDS = [
+    "job",
+    "submit",
+    "wait",
+    "run",
+    "procs",
+    "cpu",
+    "mem",
+    "req_procs",
+    "req_time",
+    "req_mem",
+    "status",
+    "user",
+    "group",
+    "app",
+    "queue",
+    "part",
+    "prev",
+    "think",
+]
 _IDS = ("job", "status", "user", "group", "app", "queue", "part", "prev")
 _STATUS = {"0": "failed", "1": "finished", "5": "cancelled"}
 _NO_LIMIT = (8639999.0, 99999999.0, 2.0**31 - 1, 2.0**32 - 1)
@@ -36,7 +52,7 @@ def sniff(path: Path, head: str) -> bool:
     if not records:
         return any(_HEADER.match(line) for line in lines)
     words = records[0].split()
-    return 18 <= len(words) and all(re.fullmatch(r"[-+.\deE]+", word) for word in words[:18])
+    return len(words) >= 18 and all(re.fullmatch(r"[-+.\deE]+", word) for word in words[:18])
 
 
 def scan(path: Path) -> Scan:
