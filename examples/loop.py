@@ -1,9 +1,8 @@
 """Read, learn, generate, judge and simulate: the loop in Python, on the embedded example."""
 
 import gridtwin
-from gridtwin.trace import examples
 
-jobs = examples.load("lublin", n=1500, seed=1)
+jobs = gridtwin.examples.load("lublin", n=1500, seed=1)
 model = gridtwin.models.get("trace")(seed=0).fit(jobs)
 synthetic = model.sample(seed=2)
 

@@ -6,11 +6,10 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 import gridtwin
-from gridtwin.trace import examples
 
 with TemporaryDirectory() as folder:
     path = Path(folder) / "example.swf.gz"
-    gridtwin.write(examples.load("lublin", n=500), path)
+    gridtwin.write(gridtwin.examples.load("lublin", n=500), path)
     jobs = gridtwin.read(path)
     print(jobs.provenance)
     hours = pl.col("run_time") * pl.col("cores_req") / 3600

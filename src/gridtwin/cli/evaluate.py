@@ -43,7 +43,7 @@ def command(
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:
-    """Print one row per metric: the synthetic trace's score and its references."""
+    """Print one row per metric, its score beside the references, and what follows."""
     print_table(
         "synthetic trace against real",
         ["metric", "best", "synthetic", "held-out real", "copy of train", "real weeks"],
@@ -52,3 +52,5 @@ def print_evaluation(evaluation: "Evaluation") -> None:
             for row in evaluation.rows
         ],
     )
+    for sentence in evaluation.verdict:
+        typer.echo(sentence)

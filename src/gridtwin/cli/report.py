@@ -41,9 +41,10 @@ def command(
         output,
         title=title or f"{synthetic[0].name} against {train.name}",
         real=real,
-        synthetic=samples[0],
+        synthetic=samples,
         evaluation=evaluation,
         simulations=simulations,
+        provenance={"real trace": str(train), "seed": str(seed), "policy": policy},
     )
     if as_json:
         print_json({"report": str(page), "cores": cores, "evaluation": evaluation.to_json()})

@@ -1,0 +1,176 @@
+"""Bad input and wrong usage: one sentence on stderr, the right exit code, no traceback."""
+
+import gzip
+import subprocess
+import sys
+
+import pytest
+
+import gridtwin
+from gridtwin.cli import main, train
+
+
+@pytest.fixture
+def bad(tmp_path, jobs):
+    """Files that are not what they should be."""
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "noise.bin").write_bytes(bytes(range(256)) * 40)
+    (tmp_path / "columns.csv").write_text("a,b\n1,2\n")
+    gridtwin.write(jobs, tmp_path / "whole.swf")
+    whole = gzip.compress((tmp_path / "whole.swf").read_bytes())
+    (tmp_path / "cut.swf.gz").write_bytes(whole[: len(whole) // 2])
+    return tmp_path
+
+
+def is_one_sentence(done):
+    lines = done.err.strip().splitlines()
+    return len(lines) == 1 and lines[0].startswith("gridtwin: ") and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "noise.bin", "columns.csv", "cut.swf.gz", "none"])
+@pytest.mark.parametrize("command", ["ingest", "check", "export", "train", "simulate", "demo"])
+def test_bad_files(run, bad, name, command):
+    path, out = bad / name, ("-o", bad / "out.parquet")
+    args = {
+        "ingest": (path, *out, "--json"),
+        "check": (path, "--json"),
+        "export": (path, *out),
+        "train": ("trace", path, *out),
+        "simulate": ("--jobs", path, *out),
+        "demo": ("--data", path, *out),
+    }[command]
+    done = run(command, *args)
+    assert done.code == 1
+    assert done.out == ""
+    assert is_one_sentence(done)
+    assert name in done.err
+    assert not (bad / "out.parquet").exists()
+
+
+def test_debug_shows_the_traceback(run, bad):
+    for args in (["--debug", "check"], ["check", "--debug"]):
+        done = run(*args, bad / "none")
+        assert done.code == 1
+        assert "Traceback" in done.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nothing"],
+        ["ingest"],
+        ["ingest", "x.swf"],
+        ["simulate", "--jobs", "x", "-o", "y", "--cores", "0"],
+        ["simulate", "--jobs", "x", "-o", "y", "--cores", "4", "--platform", "p.toml"],
+        ["sample", "m", "-o", "y", "-n", "-1"],
+        ["train", "trace", "x", "-o", "y", "--seed", "one"],
+        ["evaluate", "--train", "x", "-o", "y"],
+        ["demo", "--samples", "0"],
+        ["demo", "--wrong"],
+    ],
+)
+def test_wrong_usage(run, args):
+    done = run(*args)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err
+    assert "Traceback" not in done.err
+
+
+def test_unknown_model_and_parameter(run, trace, tmp_path):
+    done = run("train", "trase", trace, "-o", tmp_path / "m")
+    assert done.code == 2
+    assert done.err == "gridtwin: unknown model 'trase'; did you mean 'trace'?\n"
+    done = run("train", "trace", trace, "-o", tmp_path / "m", "--set", "nothing=1")
+    assert done.code == 2
+    assert "unknown parameter of trace 'nothing'" in done.err
+    done = run("train", "trace", trace, "-o", tmp_path / "m", "--set", "nothing")
+    assert done.code == 2
+    assert "KEY=VALUE" in done.err
+    assert not (tmp_path / "m").exists()
+
+
+def test_unknown_policy_and_format(run, trace, tmp_path):
+    done = run("simulate", "--jobs", trace, "--policy", "eazy", "-o", tmp_path / "run")
+    assert done.code == 2
+    assert "'easy'" in done.err
+    done = run("ingest", trace, "--format", "swff", "-o", tmp_path / "o.parquet")
+    assert done.code == 2
+    assert "'swf'" in done.err
+
+
+def test_settings_are_toml_values_or_text():
+    known = ["a", "b", "c", "d", "e"]
+    texts = ["a=5", "b=0.5", "c=true", "d=[1, 2]", "e=plain text"]
+    values = train.parse_settings(texts, "m", known)
+    assert values == {"a": 5, "b": 0.5, "c": True, "d": [1, 2], "e": "plain text"}
+    assert train.parse_settings(["a=1\nb=2"], "m", known) == {"a": "1\nb=2"}
+
+
+def test_a_folder_that_is_no_model(run, tmp_path):
+    done = run("sample", tmp_path, "-o", tmp_path / "s.parquet")
+    assert done.code == 1
+    assert is_one_sentence(done)
+    assert "gridtwin train" in done.err
+
+
+def test_an_output_of_unknown_format(run, trace, tmp_path):
+    done = run("export", trace, "-o", tmp_path / "out.xyz")
+    assert done.code == 1
+    assert is_one_sentence(done)
+
+
+def test_an_output_that_cannot_be_written(run, trace, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("export", trace, "-o", tmp_path / "file" / "out.csv")
+    assert done.code == 1
+    assert is_one_sentence(done)
+
+
+def test_an_unexpected_error_is_one_sentence_too(run, monkeypatch, trace):
+    def fail(*_, **__):
+        raise ZeroDivisionError("oh\nno")
+
+    monkeypatch.setattr("gridtwin.trace.check.check", fail)
+    done = run("check", trace)
+    assert done.code == 1
+    assert is_one_sentence(done)
+    assert "unexpected ZeroDivisionError: oh no; run again with --debug" in done.err
+
+
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["-h"], ["demo", "--help"]])
+def test_help_and_version(run, args):
+    done = run(*args)
+    assert done.code == 0
+    assert done.err == ""
+    assert gridtwin.__version__ in done.out or "Usage" in done.out
+
+
+def test_python_m_gridtwin_and_the_arguments_of_the_process():
+    script = [sys.executable, "-m", "gridtwin", "check", "nowhere.parquet"]
+    done = subprocess.run(script, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("gridtwin: nowhere.parquet")
+    assert "Traceback" not in done.stderr
+
+
+def test_warnings_are_one_line_on_stderr():
+    code = (
+        "import warnings, gridtwin.cli, gridtwin.trace.check as c\n"
+        "c.check = lambda *a, **k: (warnings.warn('a thing', stacklevel=1), [])[1]\n"
+        "import gridtwin; gridtwin.read = lambda p: gridtwin.examples.load('lublin', n=5)\n"
+        "gridtwin.cli.main(['check', 'x', '--json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "gridtwin: warning: a thing\n"
+    assert done.stdout.startswith("{")
+
+
+def test_main_needs_no_arguments_of_ours(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gridtwin", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code in (0, None)
+    assert capsys.readouterr().out == f"gridtwin {gridtwin.__version__}\n"
