@@ -151,8 +151,8 @@ def test_python_m_gridtwin_and_the_arguments_of_the_process():
     done = subprocess.run(script, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("gridtwin: nowhere.parquet")
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("gridtwin: no file 'nowhere.parquet'")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_warnings_are_one_line_on_stderr():

@@ -9,7 +9,9 @@ from gridtwin.cli.console import Json, print_json, print_table, say
 
 
 def command(
-    sources: Annotated[list[Path], typer.Argument(metavar="SRC…", help="Files of job records.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SRC…", help="Files of one format, or a folder.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="jobs.parquet, .csv or .swf.")],
     format: Annotated[
         str, typer.Option(help="Format of the sources; auto looks at the content.")
@@ -21,9 +23,9 @@ def command(
 ) -> None:
     """Read job records into one table of canonical columns; count every row not kept."""
     import gridtwin
-    from gridtwin.trace.merge import read_all
 
-    jobs = read_all(sources, format=format, rejects=rejects)
+    source = sources[0] if len(sources) == 1 else sources
+    jobs = gridtwin.read(source, format=format, rejects=rejects)
     gridtwin.write(jobs, output)
     origin = jobs.provenance.to_json()
     if as_json:
