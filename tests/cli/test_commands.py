@@ -43,8 +43,8 @@ def test_ingest_counts_and_writes_rejects(run, tmp_path):
 
 
 def test_ingest_of_several_files(run, jobs, trace, tmp_path):
-    new = (pl.format("9{}", "job_id").alias("job_id"), pl.col("submit_time") + 1e7)
-    later = jobs.frame.with_columns(*new)
+    names = ("submit_time", "start_time", "end_time")
+    later = jobs.frame.with_columns(pl.format("9{}", "job_id").alias("job_id"), pl.col(names) + 1e7)
     for name, rows in (("later", later), ("overlap", jobs.frame.head(50))):
         gridtwin.write(jobs.with_frame(rows), tmp_path / f"{name}.parquet")
     sources = (trace, tmp_path / "later.parquet", tmp_path / "overlap.parquet")
