@@ -4,7 +4,7 @@ import pytest
 
 from gridtwin.core.errors import InputError, SchemaError
 from gridtwin.trace import JobTable
-from gridtwin.trace.resample import block_length, bootstrap_blocks
+from gridtwin.trace.resample import block_length, body, bootstrap_blocks
 
 DAY, WEEK = 86400.0, 7 * 86400.0
 ORIGIN = 1.7e9 - 1.7e9 % 3600
@@ -51,12 +51,14 @@ def test_span_origin_order_and_ids():
 
 def test_every_week_of_the_result_is_one_real_week():
     real, out = drawn(38)
-    week = ((out["submit_time"] - ORIGIN) // WEEK).to_numpy()
+    origin = body(real["submit_time"].to_numpy())[0] // 3600 * 3600
+    week = ((out["submit_time"] - origin) // WEEK).to_numpy()
     source = (
-        (out.join(real, on="user", maintain_order="left")["submit_time_right"] - ORIGIN) // WEEK
+        (out.join(real, on="user", maintain_order="left")["submit_time_right"] - origin) // WEEK
     ).to_numpy()
     assert all(np.unique(source[week == w]).size == 1 for w in np.unique(week))
-    full = np.bincount(((real["submit_time"] - ORIGIN) // WEEK).to_numpy().astype(int))
+    inside = body(real["submit_time"].to_numpy())
+    full = np.bincount(((inside - origin) // WEEK).astype(int))
     for w in range(5):
         assert (week == w).sum() == full[int(source[week == w][0])]
 
@@ -91,3 +93,13 @@ def test_rows_without_submit_time_are_left_out():
     out = bootstrap_blocks(JobTable.from_frame(frame), np.random.default_rng(0)).collect()
     assert out["submit_time"].null_count() == 0
     assert "u7" not in out["user"]
+
+
+def test_stray_jobs_at_the_edges_do_not_stretch_the_span():
+    frame = trace(38, 800).collect()
+    early = frame.head(3).with_columns(pl.col("submit_time") - 60 * DAY, user=pl.lit("early"))
+    jobs = JobTable.from_frame(pl.concat([early, frame]))
+    assert block_length(body(jobs.collect()["submit_time"].to_numpy())) == WEEK
+    out = bootstrap_blocks(jobs, np.random.default_rng(0)).collect()
+    assert "early" not in out["user"]
+    assert out["submit_time"][0] >= ORIGIN

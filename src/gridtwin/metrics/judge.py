@@ -16,7 +16,7 @@ from gridtwin.metrics.verdict import verdict
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size
 from gridtwin.trace.encode import Columns, modelled_columns
-from gridtwin.trace.resample import block_length, bootstrap_blocks
+from gridtwin.trace.resample import block_length, body, bootstrap_blocks
 
 __all__ = ["evaluate"]
 
@@ -213,7 +213,7 @@ def _replicates(real: _Real) -> Iterator[Callable[[], JobTable]]:
     if "submit_time" not in real.train:
         return
     times = real.train.collect(["submit_time"])["submit_time"].drop_nulls().sort().to_numpy()
-    length = block_length(times)
+    length = block_length(body(times))
     if length == 0:
         real.notes.append("The trace spans less than 4 hours: no bootstrap of real weeks.")
         return

@@ -51,6 +51,8 @@ class Replay:
     slowdown: dict[str, float]
     """The same of the bounded slowdown (10 s)."""
     load: float
+    unit: str
+    """What the sizes count: cores, gpus or nodes."""
     dropped: dict[str, int]
     """Jobs that could not run, by reason."""
 
@@ -96,12 +98,20 @@ def replay(jobs: JobTable, cores: int, policy: Policy, memo: Memo | None = None)
     out = Replay(
         _figures(wait),
         _figures(bounded_slowdown(wait, run)),
-        offered_load(run, width, submit, cores),
+        _load(run, width, submit, cores),
+        ready.unit,
         dropped,
     )
     if memo is not None:
         memo[key] = out
     return out
+
+
+def _load(run: np.ndarray, width: np.ndarray, submit: np.ndarray, cores: int) -> float:
+    """Return the offered load of a trace's body."""
+    edge = len(submit) // 200
+    inside = slice(edge, len(submit) - edge)
+    return offered_load(run[inside], width[inside], submit[inside], cores)
 
 
 def _figures(values: np.ndarray) -> dict[str, float]:
@@ -151,12 +161,13 @@ def _queue(
     }
     if a.load < QUIET:
         detail["note"] = (
-            f"the real trace does not queue (offered load {a.load:.2f} of {cores:,}): "
-            f"this says little"
+            f"the real trace does not queue (offered load {a.load:.2f} on {cores:,} "
+            f"{a.unit}): this says little"
         )
     if not x["mean"] > 0:
         return Score.none(
-            f"no real job waits under {policy.upper()} (offered load {a.load:.2f} of {cores:,})"
+            f"no real job waits under {policy.upper()} "
+            f"(offered load {a.load:.2f} on {cores:,} {a.unit})"
         )
     ratios = {name: y[name] / x[name] for name in x if name != "mean" and x[name] > 0}
     return Score(y["mean"] / x["mean"], ratios, detail)
@@ -210,14 +221,15 @@ def slowdown_easy(
 def load(real: JobTable, synthetic: JobTable, *, cores: int | None = None) -> Score:
     """Offered load, synthetic over real: sum of run time x size / (machine x span of submits).
 
-    1 = the same demand. The machine's size cancels out of the ratio; detail has both loads.
+    1 = the same demand. Of the jobs between the first and the last 0.5 % of submits, so that a few
+    stray ones do not stretch the span. The machine's size cancels out; detail has both loads.
     """
     reason = _refusal(real, synthetic, one_machine=False)
     if reason:
         return Score.none(reason)
     a, b = runnable(real), runnable(synthetic)
     cores = machine_size(real, a) if cores is None else cores
-    x, y = (offered_load(ready.run, ready.width, ready.submit, cores) for ready in (a, b))
+    x, y = (_load(ready.run, ready.width, ready.submit, cores) for ready in (a, b))
     if not x > 0 or not np.isfinite(y):
         return Score.none("the real or the synthetic trace asks for no work over its span")
     detail = {

@@ -5,6 +5,7 @@ import numpy as np
 from gridtwin.metrics.base import Score, metric
 from gridtwin.metrics.marginal import ks_distance
 from gridtwin.trace import JobTable
+from gridtwin.trace.resample import body
 
 __all__ = [
     "acf",
@@ -33,8 +34,9 @@ def submit_times(jobs: JobTable) -> np.ndarray:
 def counts(submit: np.ndarray, width: float) -> np.ndarray:
     """Return the numbers of jobs in bins of `width` s, from the full hour before the first job.
 
-    The last bin, which the trace does not fill, is left out.
+    Of the trace's `body`; the last bin, which the trace does not fill, is left out.
     """
+    submit = body(submit)
     if not len(submit):
         return np.zeros(0)
     bins = ((submit - np.floor(submit[0] / _HOUR) * _HOUR) // width).astype(np.int64)

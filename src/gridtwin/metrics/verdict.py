@@ -97,7 +97,7 @@ def _arrivals(scored: dict[str, Row]) -> str:
     bad = [text for text in judged if text not in good]
     if not bad:
         return f"Arrivals are like the real ones: {', '.join(good)}."
-    kept = f"; right are {', '.join(good)}" if good else ""
+    kept = f" (not in {', '.join(good)})" if good else ""
     return f"Arrivals differ from the real ones in {', '.join(bad)}{kept}."
 
 
@@ -114,10 +114,14 @@ def _load(row: Row | None) -> str:
     if row is None:
         return ""
     ratio = _value(row)
-    if 0.9 <= ratio <= 1.1:
+    if _demand_holds(row):
         return f"The demand is right: offered load {ratio:.2f} of the real one."
     advice = "rescale the arrivals before any study of queues"
     return f"The demand is off: offered load {ratio:.2f} of the real one; {advice}."
+
+
+def _demand_holds(row: Row) -> bool:
+    return 0.9 <= _value(row) <= 1.1
 
 
 def _queues(scored: dict[str, Row]) -> str:
@@ -129,15 +133,33 @@ def _queues(scored: dict[str, Row]) -> str:
         return f"Queues: {note}."
     good = [text for text, row in judged.items() if _within(row, 1.25)]
     bad = {text: row for text, row in judged.items() if text not in good}
-    figures = ", ".join(f"{text} {_value(row):.2f} of the real one" for text, row in judged.items())
+    figures = "; ".join(f"{text} {_value(row):.2f}{_weeks(row)}" for text, row in judged.items())
+    load = scored.get("load")
+    if not bad and load is not None and not _demand_holds(load):
+        return (
+            f"Queues come near those of real weeks only by chance, as the demand is off: do not "
+            f"rely on them. Relative to the real trace: {figures}."
+        )
     if not bad:
         return (
-            f"Queues are within what real weeks vary: {figures}; good for scheduling studies, "
-            f"over many samples."
+            f"Queues vary as those of real weeks do: good for scheduling studies, over many "
+            f"samples. Relative to the real trace: {figures}."
         )
     if len(bad) < len(judged):
-        return f"Queues are right in part ({figures}): compare policies, do not read levels."
-    return f"Queues are not those of the real trace ({figures}): do not use it for scheduling."
+        return (
+            f"Queues are right in part: compare policies with care, do not read levels. Relative "
+            f"to the real trace: {figures}."
+        )
+    return (
+        f"Queues are not those of the real trace: do not use it for scheduling studies. Relative "
+        f"to the real trace: {figures}."
+    )
+
+
+def _weeks(row: Row) -> str:
+    """Return the range of the reference, where there is one."""
+    spread = row.detail.get("weeks_spread")
+    return f" (real weeks {spread[0]:.2f} to {spread[1]:.2f})" if spread else ""
 
 
 def _privacy(scored: dict[str, Row]) -> Iterable[str]:

@@ -6,12 +6,22 @@ import polars as pl
 from gridtwin.core.errors import InputError
 from gridtwin.trace.table import JobTable
 
-__all__ = ["block_length", "bootstrap_blocks"]
+__all__ = ["block_length", "body", "bootstrap_blocks"]
 
 _DAY = 86400.0
 _HOUR = 3600.0
 _FEWEST = 4
 """A bootstrap of fewer blocks than this says nothing."""
+
+
+def body(submit: np.ndarray) -> np.ndarray:
+    """Return sorted submit times (s) less the first and the last 0.5 %.
+
+    Records are cut by start or end time, so that a few jobs submitted weeks before the others can
+    stretch the span: rates over the whole span would mean little.
+    """
+    edge = len(submit) // 200
+    return submit[edge : len(submit) - edge]
 
 
 def block_length(submit: np.ndarray, days: float = 7) -> float:
@@ -36,7 +46,8 @@ def _origin(submit: np.ndarray) -> float:
 def bootstrap_blocks(jobs: JobTable, rng: np.random.Generator, days: float = 7) -> JobTable:
     """Return a trace of the same span put together from whole real weeks, drawn at random.
 
-    The trace is cut into blocks of `days` from the hour of its first job; each place is filled
+    The `body` of the trace is cut into blocks of `days` from the hour of its first job, the jobs
+    around it (1 %) are left out; each place is filled
     with a block drawn with replacement, moved there by a whole number of blocks, so that the hour
     of the week (of the day, for blocks of a day) is kept. Submit, start and end move together. The
     last, shorter place takes the head of a drawn block or the last block itself. Traces of
@@ -49,6 +60,8 @@ def bootstrap_blocks(jobs: JobTable, rng: np.random.Generator, days: float = 7) 
     """
     jobs.require("submit_time", for_what="a block bootstrap")
     frame = jobs.collect().drop_nulls("submit_time").sort("submit_time", maintain_order=True)
+    edge = frame.height // 200
+    frame = frame[edge : frame.height - edge]
     submit = frame["submit_time"].to_numpy()
     length = block_length(submit, days)
     if length == 0:
