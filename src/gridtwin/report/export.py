@@ -17,14 +17,25 @@ Format = Literal["svg", "pdf", "png"]
 
 _TAG = re.compile(r"<[^>]*>")
 _XMLNS = re.compile(r'\sxmlns(:\w+)?="[^"]*"')
-_NUMBER = re.compile(r"(?<![\w#])-?\d+\.\d{3,}")
-_ID = re.compile(r'(\bid="|url\(#|href="#)')
+_SPOKEN = re.compile(r'\s(role|aria-roledescription|aria-hidden|pointer-events)="[^"]*"')
+_NUMBER = re.compile(r"(?<![\d.])-?\d+\.\d{3,}")
+_ID = re.compile(r'(\bid="|url\(#|href="#)([^")]+)')
 
 
 def to_svg(chart: Chart) -> str:
-    """Return the chart as SVG text; coordinates are rounded to 0.01 px."""
+    """Return the chart as SVG text, the same for the same chart.
+
+    Coordinates are rounded to 0.01 px, and ids are numbered from 0 (vl-convert numbers them on
+    through all charts of a process).
+    """
     svg: str = vl_convert.vegalite_to_svg(_spec(chart))
-    return _TAG.sub(lambda tag: _NUMBER.sub(_rounded, tag[0]), svg)
+    numbers: dict[str, int] = {}
+
+    def tidy(tag: re.Match[str]) -> str:
+        text = _NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), tag[0])
+        return _ID.sub(lambda m: f"{m[1]}i{numbers.setdefault(m[2], len(numbers))}", text)
+
+    return _TAG.sub(tidy, svg)
 
 
 def inline(svg: str, prefix: str, alt: str = "") -> str:
@@ -41,8 +52,8 @@ def inline(svg: str, prefix: str, alt: str = "") -> str:
     """
 
     def own(tag: re.Match[str]) -> str:
-        text = _XMLNS.sub("", tag[0]).replace("xlink:href", "href")
-        return _ID.sub(rf"\g<1>{prefix}-", text)
+        text = _SPOKEN.sub("", _XMLNS.sub("", tag[0])).replace("xlink:href", "href")
+        return _ID.sub(rf"\g<1>{prefix}-\g<2>", text)
 
     svg = _TAG.sub(own, svg)
     return svg.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
@@ -80,7 +91,3 @@ def _render(chart: Chart, name: Format) -> bytes:
 def _spec(chart: Chart) -> dict[str, Any]:
     specification: dict[str, Any] = chart.to_dict()
     return specification
-
-
-def _rounded(match: re.Match[str]) -> str:
-    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")

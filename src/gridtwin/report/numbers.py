@@ -35,6 +35,8 @@ def percent(share: float | None) -> str:
     """Return a share (0 to 1) in per cent; what is above 0 is never written as 0."""
     if share is None or math.isnan(share):
         return NONE
+    if share == 0:
+        return "0 %"
     if 0 < share < 0.0005:
         return "< 0.1 %"
     return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
