@@ -69,8 +69,9 @@ def _sentence(error: Exception) -> str:
     """Say in one line what went wrong and what to do."""
     if isinstance(error, GridtwinError):
         text = str(error)
-    elif isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}; check the path and your permissions"
+    elif isinstance(error, OSError) and error.strerror is not None:
+        place = "" if error.filename is None else f"{error.filename}: "
+        text = f"{place}{error.strerror}; check the path, your permissions and the space left"
     else:
         kind = type(error).__name__
         text = f"unexpected {kind}: {error}; run again with --debug to see where it comes from"

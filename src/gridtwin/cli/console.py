@@ -45,7 +45,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     body = [list(row) for row in rows]
     for i, name in enumerate(columns):
         numeric = all(isinstance(row[i], int | float | None) for row in body)
@@ -55,6 +55,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, width=160)
+    console.print(title, style="bold")
     console.print(table)
 
 

@@ -21,8 +21,6 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Read, learn, generate, judge, simulate and report, in one go."""
-    from gridtwin.study.loop import run_loop
-
     if data is None:
         from gridtwin.trace import examples
 
@@ -30,6 +28,8 @@ def command(
         jobs = examples.load("lublin", seed=seed)
     else:
         jobs = read(data)
+    from gridtwin.study.loop import run_loop
+
     result = run_loop(jobs, output, cores=cores, samples=samples, seed=seed)
     if as_json:
         print_json({**result.headline, "report": str(result.report)})
