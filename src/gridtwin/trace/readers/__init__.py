@@ -206,12 +206,14 @@ def _count(rows: pl.DataFrame) -> dict[str, int]:
 
 def _write_rejects(rows: pl.DataFrame, paths: list[Path], target: Path) -> None:
     """Write the rejected rows as they stand in the source, with file, line and reason."""
+    bad = rows.filter(pl.col(REJECT).is_not_null())
+    if RAW not in bad.columns:  # the source is no text: show the values
+        values = pl.struct(pl.exclude(REJECT, LINE, _FILE)).struct.json_encode()
+        bad = bad.with_columns(values.alias(RAW))
+    if LINE not in bad.columns:
+        bad = bad.with_columns(pl.lit(None, pl.Int64).alias(LINE))
     names = {i: str(path) for i, path in enumerate(paths)}
-    missing = {LINE: pl.Int64, RAW: pl.String}
-    rows = rows.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in missing.items() if name not in rows
-    )
-    bad = rows.filter(pl.col(REJECT).is_not_null()).select(
+    bad = bad.select(
         pl.col(_FILE).replace_strict(names, return_dtype=pl.String).alias("file"),
         pl.col(LINE).alias("line"),
         pl.col(REJECT).alias("reason"),

@@ -37,15 +37,15 @@ def _reasons(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:
         yield NO_SUBMIT, pl.col("submit_time").is_null()
     for field in fields:
         value = pl.col(field.name)
-        if field.kind == "time":
-            outside = ~value.is_between(0, _LATEST)
-            yield f"time out of range: {field.name}", outside.fill_null(value=False)
-        elif field.dtype in ("int", "float"):
+        if field.dtype in ("int", "float") and field.kind != "time":
             if field.name not in _SIGNED:
                 yield f"negative {field.name.replace('_', ' ')}", value < 0
             if field.dtype == "int":
                 yield f"not a whole number: {field.name}", value != value.round()
                 yield f"too large: {field.name}", value.abs() > _LARGEST
+    for field in fields:
+        if field.kind == "time":
+            yield f"time out of range: {field.name}", ~pl.col(field.name).is_between(0, _LATEST)
     for later, earlier in _ORDER:
         if later in frame.columns and earlier in frame.columns:
             words = f"{later} before {earlier}".replace("_time", "")

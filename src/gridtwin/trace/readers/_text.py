@@ -84,9 +84,10 @@ def head(path: Path) -> str:
     data = _bytes(path, _HEAD)
     if not data.strip():
         raise FormatError(f"{path} is empty; expected a file of job records")
-    if b"\0" in data:
+    first_line = data.split(b"\n", 1)[0]
+    if b"\0" in first_line or data.count(b"\0") > len(data) / 20:
         raise FormatError(f"{path} is a binary file; expected job records as text or Parquet")
-    return data.decode("utf-8-sig", errors="replace")
+    return _lines_by_newline(data.decode("utf-8-sig", errors="replace"))
 
 
 def header(head: str, separator: str = ",") -> list[str]:
@@ -174,9 +175,12 @@ def _text(path: Path) -> tuple[str, list[str]]:
     except UnicodeDecodeError:
         text = data.decode("latin-1").removeprefix("\xef\xbb\xbf")
         notes.append("The file is not UTF-8; it was read as Latin-1.")
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
-    return text, notes
+    return _lines_by_newline(text), notes
+
+
+def _lines_by_newline(text: str) -> str:
+    """Turn the line ends of old Macs, where there are no others, into newlines."""
+    return text if "\n" in text else text.replace("\r", "\n")
 
 
 def _names(

@@ -63,7 +63,7 @@ def scan(path: Path) -> Scan:
         status=col("new_status")
         .str.to_lowercase()
         .replace_strict(_STATUS, default=None, return_dtype=pl.String),
-        raw_status=pl.concat_str([col("new_status"), code], separator=":", ignore_nulls=True),
+        raw_status=pl.coalesce(pl.format("{}:{}", "new_status", code), col("new_status"), code),
         error_codes=pl.when(code.is_not_null()).then(pl.concat_list(pl.lit("exit:") + code)),
         **{name: col(name) for name in (REJECT, LINE, RAW)},
     )

@@ -42,17 +42,21 @@ _IDS = ("job", "status", "user", "group", "app", "queue", "part", "prev")
 _STATUS = {"0": "failed", "1": "finished", "5": "cancelled"}
 _NO_LIMIT = (8639999.0, 99999999.0, 2.0**31 - 1, 2.0**32 - 1)
 _EPOCH = 5e8  # submit times and start times beyond this (1985) count from 1970
+_KEYS = {"Version", "UnixStartTime", "MaxJobs", "MaxRecords", "MaxNodes", "MaxProcs"}
+_WORD = re.compile(r"[-+]?[\d.]+([eE][-+]?\d+)?")
 _HEADER = re.compile(r"^;\s*([A-Za-z][A-Za-z0-9]*):\s*(.*?)\s*$")
 
 
 def sniff(path: Path, head: str) -> bool:
-    """Tell whether the first lines are an SWF header, or 18 to 21 numbers."""
+    """Tell whether there is an SWF header, or a line of 18 numbers among the first ones."""
     lines = [line.strip() for line in head.split("\n") if line.strip()]
-    records = [line for line in lines if not line.startswith(";")]
-    if not records:
-        return any(_HEADER.match(line) for line in lines)
-    words = records[0].split()
-    return len(words) >= 18 and all(re.fullmatch(r"[-+.\deE]+", word) for word in words[:18])
+    keys = {match[1] for line in lines if (match := _HEADER.match(line))}
+    return bool(keys & _KEYS) or any(_is_record(line) for line in lines[:20])
+
+
+def _is_record(line: str) -> bool:
+    words = line.split()
+    return len(words) >= len(_FIELDS) and all(map(_WORD.fullmatch, words[: len(_FIELDS)]))
 
 
 def scan(path: Path) -> Scan:
