@@ -1,9 +1,10 @@
 """Charts are tested by their data and scales, not by their pixels."""
 
+import numpy as np
 import polars as pl
 import pytest
 
-from gridtwin.report import charts, series
+from gridtwin.report import charts, series, theme
 
 
 def data(chart, index=0):
@@ -47,6 +48,16 @@ def test_share_bars_keep_the_order_of_frequency():
     assert {(r["label"], r["trace"]): r["share"] for r in data(chart)}[("b", "real")] == 2 / 3
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(1.0, 46.0, [1, 2, 5, 10, 20]), (0.3, 2e4, [1, 10, 100, 1000, 10000]), (5e-5, 0.01, None)],
+)
+def test_log_axes_have_round_ticks(low, high, ticks):
+    frame = pl.DataFrame({"x": [low, high], "share": [0.5, 1.0], "trace": ["real", "real"]})
+    x = charts.distribution(frame, "Users", axis="log").to_dict()["encoding"]["x"]
+    assert x["axis"]["values"] == (ticks or [5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2])
+
+
 @pytest.mark.parametrize(("columns", "layers"), [(2, 2), (13, 1)])
 def test_association_writes_numbers_only_where_there_is_room(columns, layers):
     names = [f"c{i}" for i in range(columns)]
@@ -73,3 +84,16 @@ def test_ratios_axis_holds_every_interval_and_sample():
     low, high = layers[1]["encoding"]["x"]["scale"]["domain"]
     assert low < 0.1
     assert high > 40
+
+
+def test_units_are_added_where_the_name_does_not_say_them():
+    assert theme.unit("cores_req") == ""
+    assert theme.unit("walltime_req") == "s"
+    assert theme.unit("mem_req") == "MB"
+    assert theme.unit("core-hours") == ""
+
+
+def test_a_single_value_still_has_an_axis():
+    frame = series.cdf({"real": np.zeros(3), "synthetic": np.zeros(2)})
+    low, high = charts.distribution(frame, "x").to_dict()["encoding"]["x"]["scale"]["domain"]
+    assert low < 0 < high

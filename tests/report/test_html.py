@@ -7,6 +7,7 @@ import pytest
 
 from gridtwin.report import write_report
 from gridtwin.trace import JobTable, Provenance
+from gridtwin.trace.readers import read
 
 LOADING = ("src", "srcset", "poster", "data", "action", "background")
 
@@ -222,3 +223,13 @@ def test_dropped_rows_are_told_by_reason(tmp_path, jobs):
     page, _ = report(tmp_path, few, JobTable(few.frame))
     assert "310, kept 300, dropped 10" in page.words()
     assert "10 no submit time." in page.words()
+
+
+@pytest.mark.slow
+def test_a_report_of_a_real_trace_is_small(tmp_path, data_dir, run_at_once):
+    theta = read(data_dir / "alcf" / "theta.csv.gz")
+    simulations = {"real": run_at_once(theta, 281_088), "synthetic": run_at_once(theta, 281_088)}
+    page, text = report(tmp_path, theta, theta, simulations=simulations)
+    assert len(text) < 3_000_000
+    assert "14,374, kept 14,374, dropped 0" in page.words()
+    assert "281,088 cores (the most in use at once)" in page.words()

@@ -3,6 +3,7 @@
 Colours, axes and sizes are the same in all of them, so that a reader learns to read one.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -58,6 +59,8 @@ def distribution(
     names = frame["trace"].to_list()
     kind: Literal["linear", "log"] = "linear" if axis == "linear" else "log"
     ends = np.array([frame["x"].min(), frame["x"].max()], dtype=np.float64)
+    if ends[0] == ends[1]:  # an axis needs a width
+        ends += (-0.5, 0.5)
     chart = (
         alt.Chart(frame)
         .mark_line(interpolate="step-after", strokeWidth=2.2, clip=True)
@@ -66,7 +69,7 @@ def distribution(
                 "x:Q",
                 title=title,
                 scale=alt.Scale(type=kind, domain=ends.tolist(), nice=False, zero=False),
-                axis=_axis(axis),
+                axis=_axis(axis, *ends.tolist()),
             ),
             y=alt.Y(
                 "share:Q",
@@ -82,13 +85,25 @@ def distribution(
     return styled(chart)
 
 
-def _axis(axis: Axis) -> alt.Axis:
+def _axis(axis: Axis, low: float, high: float) -> alt.Axis:
+    """Return an axis that names times as people do and writes 1500 as 1.5k."""
     if axis == "log seconds":
         names = ", ".join(f"'{seconds}': '{text}'" for seconds, text in _TIMES.items())
         expression = f"{{{names}}}[datum.value]"
         return alt.Axis(values=list(_TIMES), labelExpr=expression, grid=False, labelOverlap=True)
     expression = "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
-    return alt.Axis(labelExpr=expression, tickCount=5, grid=False, labelOverlap=True)
+    if axis == "linear":
+        return alt.Axis(labelExpr=expression, tickCount=5, grid=False, labelOverlap=True)
+    ticks = _log_ticks(low, high)
+    return alt.Axis(labelExpr=expression, values=ticks, grid=False, labelOverlap=True)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return the powers of ten between two positive numbers; below three of them 2 and 5 too."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    ticks = [float(f"{step}e{power}") for power in range(first, last + 1) for step in steps]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def share_bars(frame: pl.DataFrame, title: str) -> Chart:
@@ -189,7 +204,8 @@ def over_time(frame: pl.DataFrame, title: str, *, percent: bool = False) -> Char
         Whether the values are shares, 0 to 1, to be written in per cent.
     """
     names = frame["trace"].to_list()
-    axis = alt.Axis(tickCount=4, format="%" if percent else "~s")
+    written = "format(datum.value, '.0%')" if percent else "format(datum.value, '~s')"
+    axis = alt.Axis(tickCount=4, labelExpr=written)
     scale = alt.Scale(domain=[0, 1]) if percent else alt.Scale(nice=True)
     header = alt.Header(labelAngle=0, labelOrient="top", labelAnchor="start", labelPadding=2)
     chart = (

@@ -59,7 +59,7 @@ def unit(column: str) -> str:
     """Return the unit of a canonical column where its name in words does not say it."""
     schema = TraceSchema.canonical()
     found = schema[column].unit if column in schema else ""
-    return "" if found.lower() in label(column).lower() else found
+    return "" if found.lower() in label(column).lower().split() else found
 
 
 def ordered(traces: Sequence[str]) -> list[str]:
