@@ -15,7 +15,21 @@ FILES = sorted(
     if path.suffix in (".swf", ".csv", ".txt", ".parquet") and "." in path.stem
 )
 ROUNDS = 40
-NASTY = (b"\0", b"\xff", b'"', b"'", b",", b"|", b"\n", b"\r", b"-", b"9" * 30, b"1e999", b"nan", b"")
+NASTY = (
+    b"\0",
+    b"\xff",
+    b'"',
+    b"'",
+    b",",
+    b"|",
+    b"\n",
+    b"\r",
+    b"-",
+    b"9" * 30,
+    b"1e999",
+    b"nan",
+    b"",
+)
 
 
 def damage(data, rng):

@@ -150,7 +150,9 @@ def test_lumos_unknown_users_are_null_and_hashes_whole():
 
 def test_lumos_times_and_status():
     frame = sample("lumos.theta.csv").collect()
-    assert (frame["start_time"] - frame["submit_time"]).equals(frame["wait_time"], check_names=False)
+    assert (frame["start_time"] - frame["submit_time"]).equals(
+        frame["wait_time"], check_names=False
+    )
     status = dict(frame.select("raw_status", "status").unique().rows())
     assert status == {"Pass": "finished", "Failed": "failed", "Killed": "cancelled"}
     assert "gpus_req" not in frame.columns

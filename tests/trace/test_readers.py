@@ -231,8 +231,10 @@ def test_a_lone_quote_costs_one_line_not_the_rest(tmp_path):
 def test_a_file_of_nothing_but_quotes_does_not_hang(tmp_path):
     rows = "".join(f'j{i},{i},5,1,"u"""\n' for i in range(20_000))
     jobs = read(write(tmp_path / "x.csv", HEADER + "a,0,5,1,u\n" + rows))
-    assert jobs.provenance.rows_read == 20_001 == len(jobs) + jobs.provenance.dropped.get(
-        "malformed line", 0
+    assert (
+        jobs.provenance.rows_read
+        == 20_001
+        == len(jobs) + jobs.provenance.dropped.get("malformed line", 0)
     )
 
 
@@ -273,7 +275,11 @@ def test_a_folder_is_read_as_one_trace(tmp_path):
     names = pl.read_csv(tmp_path / "out" / "r.csv")["file"].to_list()
     assert names == [str(tmp_path / "1.csv"), str(tmp_path / "2.csv")]
     both = read([tmp_path / "1.csv", tmp_path / "2.csv"])
-    assert both.provenance.sha256 == jobs.provenance.sha256 != read(tmp_path / "1.csv").provenance.sha256
+    assert (
+        both.provenance.sha256
+        == jobs.provenance.sha256
+        != read(tmp_path / "1.csv").provenance.sha256
+    )
 
 
 def test_files_of_two_formats_are_refused():

@@ -40,8 +40,9 @@ def by_session(jobs: JobTable, fraction: float, gap: float, seed: int) -> tuple[
     stand in both parts. Sessions are taken in random order as long as that brings the number of
     jobs nearer to `fraction` of all.
     """
+    jobs.require("user", "submit_time", for_what="a split by sessions")
     frame = jobs.collect()
-    session = _sessions(jobs, frame, gap)
+    session = _sessions(frame, gap)
     wanted = _count(frame.height, fraction)
     size = np.bincount(session)
     order = generator(seed).permutation(len(size))
@@ -64,11 +65,11 @@ def session_ids(jobs: JobTable, gap: float) -> NDArray[np.int64]:
     -------
     Array (jobs,), in the order of ``jobs.collect()``.
     """
-    return _sessions(jobs, jobs.collect(["user", "submit_time"]), gap)
-
-
-def _sessions(jobs: JobTable, frame: pl.DataFrame, gap: float) -> NDArray[np.int64]:
     jobs.require("user", "submit_time", for_what="finding sessions")
+    return _sessions(jobs.collect(["user", "submit_time"]), gap)
+
+
+def _sessions(frame: pl.DataFrame, gap: float) -> NDArray[np.int64]:
     if not gap > 0:
         raise InputError(f"the gap between sessions is {gap} s; give a positive number of seconds")
     row = pl.int_range(pl.len()).alias("row")

@@ -79,7 +79,8 @@ def write_swf(jobs: JobTable, path: Path | str) -> Path:
     """Write the Standard Workload Format 2.2; the header says what it could not hold.
 
     Whole submit times read back exactly; other times are rounded to seconds, memory to KB per
-    processor. Names that are no numbers are numbered, with the names in the header. Raises
+    processor. Names that are no numbers are numbered, with the names in the header (a run of white
+    space becomes a space). Raises
     `SchemaError` if there are no submit times.
     """
     path = Path(path)
