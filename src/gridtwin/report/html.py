@@ -197,7 +197,7 @@ def _row(row: "Row") -> dict[str, Any]:
         "weeks": number(row.weeks),
         "weeks_spread": _range(weeks),
         "columns": [(name, number(value)) for name, value in row.by_column.items()],
-        "reason": str(row.detail.get("reason", "")),
+        "reason": str(row.detail.get("reason", row.detail.get("note", ""))),
     }
 
 
