@@ -57,7 +57,7 @@ _EVENT = np.dtype([("time", np.float64), ("job", np.int64)])
 
 
 def _part(function: Any) -> Any:  # noqa: ANN401 - numba is untyped
-    """Make a function part of its caller: half as fast again as with calls that count references."""
+    """Make a function part of its caller; calls count references and cost a third of the time."""
     return njit(function, inline="always", error_model="numpy")
 
 
@@ -284,7 +284,7 @@ def _backfill(jobs: Table, sites: Table, slots: Table, heap: Table, s: int, now:
 @_part
 def _pass(jobs: Table, sites: Table, slots: Table, heap: Table, s: int, now: float) -> int:
     """Start what can start at one site; return how many."""
-    started = _start_heads(jobs, sites, slots, heap, s, now)
+    started: int = _start_heads(jobs, sites, slots, heap, s, now)
     if len(slots) and sites[s].head >= 0:
         if started or sites[s].old_tail < 0:  # another head
             sites[s].touched |= _CHANGED
