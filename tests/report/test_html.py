@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 
 from gridtwin.report import write_report
+from gridtwin.report.numbers import duration, percent
+from gridtwin.sim import simulate
 from gridtwin.trace import JobTable, Provenance
 from gridtwin.trace.readers import read
 
@@ -56,8 +58,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def full(folder, jobs, other, evaluation, run_at_once):
-    simulations = {"real": run_at_once(jobs), "synthetic": run_at_once(other)}
+def full(folder, jobs, other, evaluation):
+    simulations = {"real": simulate(jobs, cores=256), "synthetic": simulate(other, cores=256)}
     return report(
         folder,
         jobs,
@@ -123,7 +125,7 @@ def test_the_same_input_gives_the_same_page(tmp_path, jobs, other):
     assert first == second
 
 
-def test_what_users_name_things_is_text_never_markup(tmp_path, jobs, run_at_once):
+def test_what_users_name_things_is_text_never_markup(tmp_path, jobs):
     evil = '<script>alert("x")</script><img src=x onerror=y> &amp; {{ 7 * 7 }}'
     frame = jobs.collect().with_columns(
         queue=pl.when(pl.col("queue") == "long").then(pl.lit(evil)).otherwise("queue"),
@@ -138,7 +140,7 @@ def test_what_users_name_things_is_text_never_markup(tmp_path, jobs, run_at_once
         synthetic=named,
         notes=[evil],
         provenance={evil: evil},
-        simulations={evil: run_at_once(named)},
+        simulations={evil: simulate(named, cores=256)},
     )
     text = path.read_text(encoding="utf-8")
     page = Page(text)
@@ -149,17 +151,17 @@ def test_what_users_name_things_is_text_never_markup(tmp_path, jobs, run_at_once
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_tiny_synthetic_traces(tmp_path, jobs, n, run_at_once):
+def test_tiny_synthetic_traces(tmp_path, jobs, n):
     few = jobs.with_frame(jobs.collect().head(n))
-    simulations = {"real": run_at_once(jobs), "synthetic": run_at_once(few)}
+    simulations = {"real": simulate(jobs, cores=256), "synthetic": simulate(few, cores=256)}
     page, _ = report(tmp_path, jobs, few, simulations=simulations)
     assert "What the jobs ask for and do" in page.words()
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_tiny_real_traces(tmp_path, jobs, n, run_at_once):
+def test_tiny_real_traces(tmp_path, jobs, n):
     few = jobs.with_frame(jobs.collect().head(n))
-    simulations = {"real": run_at_once(few), "synthetic": run_at_once(few)}
+    simulations = {"real": simulate(few, cores=256), "synthetic": simulate(few, cores=256)}
     page, _ = report(tmp_path, few, few, simulations=simulations)
     assert f"Jobs {n} {n}" in page.words()
 
@@ -225,10 +227,24 @@ def test_dropped_rows_are_told_by_reason(tmp_path, jobs):
     assert "10 no submit time." in page.words()
 
 
+def test_simulations_are_summed_up_in_units_that_people_read(tmp_path, jobs):
+    few = jobs.with_frame(jobs.collect(["job_id", "submit_time", "run_time", "cores_req"]))
+    result = simulate(few, cores=64, policy="fcfs")
+    page, _ = report(tmp_path, few, few, simulations={"real": result}, figures=())
+    summary = result.summary()
+    assert f"Mean wait {duration(summary['mean_wait'])} " in page.words()
+    assert f"Utilisation {percent(summary['utilisation'])} " in page.words()
+    assert f"Mean: real {duration(summary['mean_wait'])}." in page.words()
+    assert f"mean of each interval. Mean: real {percent(summary['utilisation'])}." in page.words()
+
+
 @pytest.mark.slow
-def test_a_report_of_a_real_trace_is_small(tmp_path, data_dir, run_at_once):
+def test_a_report_of_a_real_trace_is_small(tmp_path, data_dir):
     theta = read(data_dir / "alcf" / "theta.csv.gz")
-    simulations = {"real": run_at_once(theta, 281_088), "synthetic": run_at_once(theta, 281_088)}
+    simulations = {
+        "real": simulate(theta, cores=281_088),
+        "synthetic": simulate(theta, cores=281_088),
+    }
     page, text = report(tmp_path, theta, theta, simulations=simulations)
     assert len(text) < 3_000_000
     assert "14,374, kept 14,374, dropped 0" in page.words()

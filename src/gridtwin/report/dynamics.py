@@ -100,8 +100,8 @@ def queues(simulations: "Mapping[str, Result]") -> list[Figure]:
                 "utilisation_over_time",
                 "queues",
                 "Use of the simulated machine",
-                f"Share of the cores in use, mean of each interval. {_means(used_frame)}",
-                charts.over_time(used_frame, "Cores in use", percent=True),
+                f"Share of the machine in use, mean of each interval. {_means(used_frame)}",
+                charts.over_time(used_frame, "In use", percent=True),
                 size="wide",
             )
         )

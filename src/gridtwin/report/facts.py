@@ -11,7 +11,7 @@ import polars as pl
 
 from gridtwin.core.errors import SchemaError
 from gridtwin.report.figures import floats
-from gridtwin.report.numbers import NONE, count, date, duration, number
+from gridtwin.report.numbers import NONE, count, date, duration, number, percent
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size, offered_load, runnable
 
@@ -107,26 +107,25 @@ def simulation_table(
 ) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Return the traces simulated, and rows of their summaries: a name and a text for each."""
     summaries = [result.summary() for result in simulations.values()]
+    keys = dict.fromkeys(key for summary in summaries for key in summary if key not in _HIDDEN)
     rows = []
-    for key in dict.fromkeys(key for summary in summaries for key in summary):
-        values = [summary.get(key) for summary in summaries]
-        if all(v is None or isinstance(v, int | float | str) for v in values):
-            rows.append((_name(key), [_text(key, v) for v in values]))
+    for key in keys:
+        name = key.replace("_", " ").replace("p95", "95 % of jobs:").capitalize()
+        rows.append((name, [_text(key, summary.get(key)) for summary in summaries]))
     return list(simulations), rows
 
 
-_SECONDS = ("wait", "makespan")
-
-
-def _name(key: str) -> str:
-    return key.removesuffix("_s").replace("_", " ").replace("p95", "95 %").capitalize()
+_HIDDEN = ("seed", "broker", "unit")
 
 
 def _text(key: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Return a figure of a simulation's summary in the unit that suits it."""
+    if not isinstance(value, int | float):
         return NONE if value is None else str(value)
-    if any(word in key for word in _SECONDS):
-        return duration(float(value))
+    if key.endswith("_wait") or key == "makespan":
+        return duration(value)
+    if key.endswith("_share") or key == "utilisation":
+        return percent(value)
     return count(value) if isinstance(value, int) else number(value)
 
 
