@@ -63,8 +63,7 @@ def test_damaged_files_balance_or_are_refused(path, tmp_path):
         target.write_bytes(damage(data, rng))
         try:
             jobs = read(target, "auto" if i % 2 else name, rejects=tmp_path / "rejects.csv")
-        except GridtwinError as error:
-            assert str(error).count("\n") < 3
+        except GridtwinError:
             continue
         good += 1
         frame = jobs.collect()

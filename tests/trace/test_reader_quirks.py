@@ -52,7 +52,8 @@ def test_swf_checkpoint_parts_are_dropped_and_the_summary_kept():
 def test_swf_a_job_cancelled_before_its_start_is_kept_with_what_it_asked_for():
     row = job(sample("swf.cluster.swf"), "14")
     assert row["status"] == "cancelled"
-    assert (row["run_time"], row["cores_alloc"], row["end_time"]) == (None, None, None)
+    for name in ("run_time", "cores_alloc", "start_time", "end_time", "wait_time"):
+        assert row[name] is None
     assert row["cores_req"] > 0
 
 
@@ -177,6 +178,13 @@ def test_lumos_short_and_poster_forms():
     frame = sample("lumos.poster.csv").collect()
     assert {"user", "cores_req", "walltime_req", "status"} <= set(frame.columns)
     assert frame["job_id"].to_list()[:2] == ["1", "2"]
+
+
+def test_ids_broken_by_a_spreadsheet_are_whole_numbers_but_names_stay_names(tmp_path):
+    path = tmp_path / "x.csv"
+    head = "job,user,gpu_num,submit_time,wait_time,run_time\n"
+    path.write_text(head + "1,7.02963E+13,1,5,1,1\n2,12e4,1,5,1,1\n3,0042,1,5,1,1\n")
+    assert read(path).collect()["user"].to_list() == ["70296300000000", "12e4", "0042"]
 
 
 # --- ALCF

@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from polars.testing import assert_frame_equal
 
 from gridtwin.core.errors import InputError, SchemaError

@@ -82,11 +82,11 @@ def read(
 
     Notes
     -----
-    All rows are in memory: the peak is about eight times the decompressed size of the text.
+    All rows are in memory: the peak is about ten times the decompressed size of the text.
 
     Examples
     --------
-    >>> read("tests/data/kth.swf").provenance.format
+    >>> read("tests/data/swf.cluster.swf").provenance.format
     'swf'
     """
     paths = _paths(path)

@@ -78,7 +78,7 @@ def nonzero(column: str) -> pl.Expr:
 def identity(column: str) -> pl.Expr:
     """Return an id as text: whole numbers without a float's point or exponent."""
     text = pl.col(column)
-    power = text.str.contains(r"^\d+(\.\d+)?[eE]\+?\d\d?$")
+    power = text.str.contains(r"^\d(\.\d+)?[eE]\+\d\d?$|^\d\.\d+[eE]\d\d?$")
     whole = text.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.String)
     plain = text.str.replace(r"^(-?\d+)\.0*$", "$1")
     return pl.when(power).then(pl.coalesce(whole, text)).otherwise(plain)

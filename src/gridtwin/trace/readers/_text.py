@@ -1,6 +1,6 @@
 """Text files as tables of text: decompression, encodings, lines and fields.
 
-Nothing here knows a format. A file is read whole, so the memory needed grows with it: about eight
+Nothing here knows a format. A file is read whole, so the memory needed grows with it: about ten
 times its decompressed size, as its bytes, text, lines and columns live side by side for a moment.
 """
 

@@ -108,7 +108,8 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
     cores = pl.when(col("corecount") != 0).then(col("corecount")).otherwise(1.0)
     actual = nonzero("actualcorecount")
     # job_walltime is wall time x cores; it has seconds where the times may have only minutes
-    wall = pl.when(start.is_not_null() | (col("job_walltime") > 0)).then(col("job_walltime"))
+    wall = nonzero("job_walltime")
+    wait = pl.coalesce(col("job_queuetime"), start - submit)
     name = pl.coalesce("proddblock", "jobname")
     closed = col("jobstatus") == "closed"
     columns = {
@@ -129,7 +130,7 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
         "cores_alloc": pl.when(start.is_not_null()).then(pl.coalesce(actual, cores)),
         "walltime_req": nonzero("maxwalltime"),
         "run_time": pl.coalesce(wall / cores, end - start),
-        "wait_time": pl.coalesce(col("job_queuetime"), start - submit),
+        "wait_time": pl.when(start.is_not_null()).then(wait),
         "cpu_time": pl.when(col("cpuconsumptiontime") != -1).then("cpuconsumptiontime"),
         "mem_req": nonzero("minramcount"),
         "mem_used": nonzero("maxpss") / 1024,

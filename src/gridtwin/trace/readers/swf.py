@@ -131,6 +131,9 @@ def _canonical(
     given = pl.coalesce(positive["procs"], pl.when(col("run") > 0).then(positive["req_procs"]))
     limit = pl.when((col("req_time") != 0) & ~col("req_time").is_in(_NO_LIMIT)).then("req_time")
     submit = col("submit") + origin
+    # what the log calls the wait of a job that never started is the time until it was cancelled
+    never = (col("status") == "5") & positive["procs"].is_null() & (col("run").fill_null(0) == 0)
+    wait = pl.when(~never.fill_null(value=False)).then(col("wait"))
     group = _named(rows, "group", header.get("Group", []))
     columns = {
         "job_id": col("job"),
@@ -141,13 +144,13 @@ def _canonical(
         "site": _named(rows, "part", header.get("Partition", [])),
         "queue": _named(rows, "queue", header.get("Queue", [])),
         "submit_time": submit,
-        "start_time": submit + col("wait"),
-        "end_time": submit + col("wait") + col("run"),
+        "start_time": submit + wait,
+        "end_time": submit + wait + col("run"),
         "cores_req": asked,
         "cores_alloc": given,
         "walltime_req": limit,
         "run_time": col("run"),
-        "wait_time": col("wait"),
+        "wait_time": wait,
         "cpu_time": col("cpu") * pl.coalesce(given, asked),
         "mem_req": col("req_mem") * asked * memory,
         "mem_used": col("mem") * pl.coalesce(given, asked) * 2**-10,
