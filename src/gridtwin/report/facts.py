@@ -110,7 +110,7 @@ def simulation_table(
     keys = dict.fromkeys(key for summary in summaries for key in summary if key not in _HIDDEN)
     rows = []
     for key in keys:
-        name = key.replace("_", " ").replace("p95", "95 % of jobs:").capitalize()
+        name = key.replace("_", " ").replace("p95", "95th percentile of").capitalize()
         rows.append((name, [_text(key, summary.get(key)) for summary in summaries]))
     return list(simulations), rows
 
