@@ -1,7 +1,8 @@
 """Write the pages of the reference that follow from the code; ``--check`` only compares.
 
 Run by ``make docs``. ``docs/reference/schema.md`` comes from ``trace/fields.toml``,
-``docs/reference/cli.md`` from the command line's own help.
+``docs/reference/cli.md`` from the command line's own help, ``docs/reference/metrics.md`` from the
+metrics' docstrings.
 """
 
 import inspect
@@ -10,10 +11,19 @@ from pathlib import Path
 
 from typer.main import get_command
 
+from gridtwin import metrics
 from gridtwin.cli import app
 from gridtwin.trace import TraceSchema
 
 HERE = Path(__file__).parent / "reference"
+BEST = {"min": "0", "half": "0.5", "one": "1", "heldout": "that of held-out real jobs"}
+WITH = {
+    "rows": "the training jobs",
+    "unseen": "the held-out jobs",
+    "memory": "both",
+    "arrivals": "whole weeks of the real trace",
+    "queue": "whole weeks of the real trace, run through a scheduler",
+}
 
 
 def schema_page() -> str:
@@ -70,7 +80,28 @@ def _default(value: object) -> str:
     return "" if value is None or value is False or value == "" else f"`{value}`"
 
 
-PAGES = {"schema.md": schema_page, "cli.md": cli_page}
+def metrics_page() -> str:
+    """Return every metric with its goal and its definition."""
+    rows = [
+        "# Metrics",
+        "",
+        "Generated from the metrics' own definitions by `make docs`; do not edit.",
+    ]
+    rows += ["", "See [how to read the scores](../explanation/scores.md)."]
+    for name in metrics.names():
+        metric = metrics.get(name)
+        rows += [
+            "",
+            f"## {name}",
+            "",
+            f"Best: {BEST[metric.goal]}. Compared with {WITH[metric.on]}.",
+            "",
+            metric.definition,
+        ]
+    return "\n".join(rows) + "\n"
+
+
+PAGES = {"schema.md": schema_page, "cli.md": cli_page, "metrics.md": metrics_page}
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)

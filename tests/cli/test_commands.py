@@ -107,14 +107,37 @@ def test_evaluate(run, trace, synthetic, tmp_path):
     assert {row["metric"] for row in saved["rows"]} == metrics
 
 
-def test_simulate(run, trace, tmp_path):
+def test_simulate(run, trace, jobs, tmp_path):
     done = run("simulate", "--jobs", trace, "--cores", 256, "--policy", "fcfs", "-o", tmp_path)
     assert done.code == 0, done.err
-    assert done.out
+    assert "utilisation" in done.out
+    assert len(gridtwin.read(tmp_path / "jobs.parquet")) == 300
     easy = run("simulate", "--jobs", trace, "-o", tmp_path / "easy", "--json")
     assert easy.code == 0, easy.err
-    assert easy.json["rejected"] == {}
-    assert any((tmp_path / "easy").iterdir())
+    expected = gridtwin.simulate(jobs, cores=256, policy="easy").summary()
+    found = {key: easy.json[key] for key in expected}
+    assert found == json.loads(json.dumps(expected))
+    assert easy.json["rejections"] == {}
+
+
+def test_simulate_says_what_did_not_fit(run, trace, jobs, tmp_path):
+    wide = int((jobs.collect()["cores_req"] > 16).sum())
+    done = run("simulate", "--jobs", trace, "--cores", 16, "-o", tmp_path, "--json")
+    assert done.code == 0
+    assert done.json["rejections"] == {"wider than the machine": wide}
+    done = run("simulate", "--jobs", trace, "--cores", 16, "-o", tmp_path)
+    assert f"{wide} jobs not simulated: wider than the machine" in done.err
+
+
+def test_simulate_on_a_platform(run, trace, tmp_path):
+    platform = tmp_path / "two.toml"
+    platform.write_text('[[site]]\nname = "A"\ncores = 64\n[[site]]\nname = "B"\ncores = 64\n')
+    args = ("--jobs", trace, "--platform", platform, "--broker", "round_robin", "-o", tmp_path)
+    done = run("simulate", *args, "--json")
+    assert done.code == 0, done.err
+    assert (done.json["sites"], done.json["cores"], done.json["jobs"]) == (2, 128, 300)
+    platform.write_text("[[site]]\ncores = 64\n")
+    assert run("simulate", *args).code == 1
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.swf", "out.parquet", "out.swf.gz"])

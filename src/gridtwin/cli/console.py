@@ -55,7 +55,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, width=160)
-    console.print(title, style="bold")
+    console.print(title, style="bold", soft_wrap=True)
     console.print(table)
 
 

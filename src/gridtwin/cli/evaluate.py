@@ -10,6 +10,8 @@ from gridtwin.cli.console import Cores, Json, Seed, print_json, print_table, rea
 if TYPE_CHECKING:
     from gridtwin.metrics import Evaluation
 
+_BEST = {"min": "0", "half": "0.5", "one": "1", "heldout": "as held-out"}
+
 
 def command(
     train: Annotated[Path, typer.Option(help="The real trace that the model was fitted on.")],
@@ -48,7 +50,7 @@ def print_evaluation(evaluation: "Evaluation") -> None:
         "synthetic trace against real",
         ["metric", "best", "synthetic", "held-out real", "copy of train", "real weeks"],
         [
-            (row.metric, row.goal, row.synthetic, row.heldout, row.train_copy, row.weeks)
+            (row.metric, _BEST[row.goal], row.synthetic, row.heldout, row.train_copy, row.weeks)
             for row in evaluation.rows
         ],
     )

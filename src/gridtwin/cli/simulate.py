@@ -1,11 +1,14 @@
 """``gridtwin simulate``: run a trace through a scheduler on a machine or platform."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from gridtwin.cli.console import Cores, Json, Seed, print_json, print_table, read, say
+
+if TYPE_CHECKING:
+    from gridtwin.sim import Broker
 
 
 def command(
@@ -15,7 +18,8 @@ def command(
     platform: Annotated[Path | None, typer.Option(help="Sites and their cores, TOML.")] = None,
     policy: Annotated[str, typer.Option(help="How jobs are started: fcfs, easy…")] = "easy",
     broker: Annotated[
-        str | None, typer.Option(help="How jobs are sent to sites, on a platform.")
+        str | None,
+        typer.Option(help="How jobs are sent to the sites of a platform: least_loaded, random…"),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -26,12 +30,17 @@ def command(
     import gridtwin
 
     result = gridtwin.simulate(
-        read(jobs), cores=cores, platform=platform, policy=policy, broker=broker, seed=seed
+        read(jobs),
+        cores=cores,
+        platform=platform,
+        policy=policy,
+        broker=cast("Broker | None", broker),  # simulate checks it
+        seed=seed,
     )
     result.save(output)
     summary = result.summary()
     if as_json:
-        print_json({**summary, "rejected": result.rejected, "output": str(output)})
+        print_json({**summary, "rejections": result.rejected, "output": str(output)})
         return
     for reason, count in result.rejected.items():
         say(f"{jobs}: {count} jobs not simulated: {reason}")
