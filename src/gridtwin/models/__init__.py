@@ -30,7 +30,13 @@ def _pick(module: ModuleType) -> type[Surrogate]:
     return found[0]
 
 
-_models = Registry("model", __name__, "gridtwin.models", pick=_pick, skip=frozenset({"base"}))
+_models = Registry(
+    "model",
+    __name__,
+    "gridtwin.models",
+    pick=_pick,
+    skip=frozenset({"base", "columns", "forest", "relations", "sessions"}),
+)
 
 
 def get(name: str) -> type[Surrogate]:

@@ -1,0 +1,319 @@
+"""The trace model: generates a trace, not rows. The default of gridtwin."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gridtwin.models.base import State, Surrogate
+from gridtwin.models.columns import Column, granularity, leaders, read_columns
+from gridtwin.models.forest import LeafForest
+from gridtwin.models.relations import (
+    AT_LIMIT,
+    cpu_time,
+    run_time,
+    with_offsets,
+    without_offsets,
+)
+from gridtwin.models.sessions import Sessions
+from gridtwin.trace import TraceSchema
+
+__all__ = ["Trace"]
+
+_NOT_DRAWN = ("job_id", "parent_id", "task_id", "submit_time", "start_time", "end_time", "user")
+_NEVER = -1e9
+"""What a tree sees where there was no job before."""
+CHUNK = 500_000
+"""Jobs sampled at a time; memory is bounded by the output plus this many rows of features."""
+
+
+class Trace(Surrogate):
+    """Arrivals by user sessions, attributes by trees that know when, who and what came before.
+
+    1. *When and who*: the sessions of the training trace are moved and their gaps re-drawn
+       (`gridtwin.models.sessions`); each job imitates the place of one training job.
+    2. *What*: the columns are drawn one after the other, those known at submit first. A column's
+       trees see the time, the hour, the day of the week, the user, the job that this user sent
+       before in the training trace, and the columns already drawn; the value comes from another
+       training row in the same leaf (`gridtwin.models.forest`), hence atoms (powers of two, round
+       wall times) stay atoms.
+    3. *Relations* hold by construction: columns that another determines follow it; the run time
+       is drawn relative to the requested one and passes it only as real jobs did; cpu time scales
+       with cores and run time; start = submit + wait and end = start + run.
+
+    The saved model holds the training rows, in pieces: share samples, not the model. Memory: about
+    150 bytes a training row and column.
+
+    Parameters
+    ----------
+    trees
+        Trees a column.
+    leaf
+        Smallest number of training rows in a leaf: smaller is closer to the rows, larger more
+        private.
+    fraction
+        Part of the rows that a tree sees.
+    session_gap
+        Seconds without a job after which a user's session has ended.
+    shift
+        Standard deviation in seconds by which a session moves.
+    gap_width
+        How far a gap's rank among its user's gaps may move, as a fraction of their number.
+    blur
+        Relative standard deviation by which drawn numbers that do not repeat are spread, so that
+        they are not copies.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        trees: int = 4,
+        leaf: int = 5,
+        fraction: float = 0.6,
+        session_gap: float = 3600.0,
+        shift: float = 1800.0,
+        gap_width: float = 0.05,
+        blur: float = 0.01,
+    ) -> None:
+        self.seed = seed
+        self.trees = trees
+        self.leaf = leaf
+        self.fraction = fraction
+        self.session_gap = session_gap
+        self.shift = shift
+        self.gap_width = gap_width
+        self.blur = blur
+
+    def _fit(self, frame: pl.DataFrame, rng: np.random.Generator) -> None:
+        frame = with_offsets(frame, self.name)
+        self._n_ = frame.height
+        known = ("submit", "start", "end")
+        fields = [f for f in TraceSchema.canonical() if f.name in frame.columns]
+        names = [f.name for f in sorted(fields, key=lambda f: known.index(f.known))]
+        self.columns_ = {
+            c.name: c for c in read_columns(frame, [n for n in names if n not in _NOT_DRAWN])
+        }
+        keys = read_columns(frame, [n for n in ("user", "task_id") if n in frame.columns])
+        self.keys_ = {c.name: c for c in keys}
+        user = self.keys_["user"].codes() if "user" in self.keys_ else np.zeros(frame.height)
+        submit = frame["submit_time"].to_numpy().astype(np.float64)
+        self.sessions_ = Sessions.learn(submit, user.astype(np.int32), self.session_gap)
+        self.unit_ = granularity(submit)
+        numbers = [c for c in self.columns_.values() if c.vocabulary is None]
+        units = {c.name: granularity(c.values) for c in numbers}
+        self.units_ = {name: unit for name, unit in units.items() if unit}
+        self._follow(rng)
+
+    def _follow(self, rng: np.random.Generator) -> None:
+        """Decide which columns follow another and grow the trees of those that do not."""
+        all_columns = [*self.keys_.values(), *self.columns_.values()]
+        all_columns = [c for c in all_columns if c.name != "task_id"]
+        self.leaders_ = leaders(all_columns, fixed="user")
+        self.drawn_ = [
+            name
+            for name, column in self.columns_.items()
+            if name not in self.leaders_ and len(np.unique(column.codes())) > 1
+        ]
+        context, axes = self._context(), self._axes()
+        self.forests_ = {}
+        for i, name in enumerate(self.drawn_):
+            X = np.column_stack([context, *(axes[other] for other in self.drawn_[:i])])
+            self.forests_[name] = LeafForest.grow(
+                X,
+                self._targets(name, axes[name], rng),
+                rng,
+                trees=self.trees,
+                leaf=self.leaf,
+                fraction=self.fraction,
+            )
+
+    def _axes(self) -> dict[str, NDArray[np.float32]]:
+        """Return each column on the axis on which the trees split it."""
+        by = np.log1p(self._or_zero("run_time"))
+        return {name: column.axis(by) for name, column in self.columns_.items()}
+
+    def _or_zero(self, name: str) -> NDArray[np.float64]:
+        """Return a column's numbers, 0 where missing; all 0 if there is no such column."""
+        column = self.columns_.get(name)
+        return np.zeros(self._n_) if column is None else np.nan_to_num(column.values)
+
+    def _width(self) -> NDArray[np.float64] | None:
+        """Return the size of each job, in whatever the trace counts it."""
+        names = ("cores_req", "cores_alloc", "gpus_req", "nodes_req", "nodes_alloc")
+        return next((self._or_zero(name) for name in names if name in self.columns_), None)
+
+    def _context(self) -> NDArray[np.float32]:
+        """Return what is known of each training row from its place: (n, features)."""
+        submit, user = self.sessions_.submit, self.sessions_.user
+        count = np.bincount(user)
+        features = [submit - submit[0], submit / 3600.0 % 24.0, submit // 86_400.0 % 7.0]
+        width = self._width()
+        for by in (self._or_zero("run_time"), np.zeros(len(user)) if width is None else width):
+            mean = np.bincount(user, np.log1p(by)) / np.maximum(count, 1)
+            features.append(np.argsort(np.argsort(mean, kind="stable"))[user])
+        features.append(np.argsort(np.argsort(count, kind="stable"))[user])
+        before = _previous(user)
+        there = before >= 0
+        pause = np.log1p(np.maximum(submit - submit[before], 0.0))
+        features.append(np.where(there, pause, 20.0))
+        axes = self._axes()
+        features += [np.where(there, axes[name][before], _NEVER) for name in self.drawn_]
+        return np.column_stack(features).astype(np.float32)
+
+    def _targets(
+        self, name: str, axis: NDArray[np.float32], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Return what the trees of a column predict: (n, targets), each of about unit variance.
+
+        Numbers: log, rank and linear scale (the last one keeps the heavy tail together). Values
+        that repeat: eight random projections of their indicators, whose summed variance stands
+        for the Gini index at the cost of eight columns (Johnson-Lindenstrauss). Run time: also
+        its share of the requested time and whether it was stopped there.
+        """
+        column = self.columns_[name]
+        targets = []
+        if column.vocabulary is None:
+            linear = np.nan_to_num(column.values)
+            targets += [_standard(axis), _rank(axis), _standard(linear)]
+        if column.discrete:
+            codes = column.codes()
+            points = rng.normal(size=(codes.max() + 1, 8))
+            rare = np.bincount(codes) < max(self.leaf, self._n_ / 1500)
+            points[rare] = 0.0
+            spread = points[codes] - points[codes].mean(axis=0)
+            weight = 1.5 if column.vocabulary is not None else 0.5
+            targets += list((weight * spread / (spread.std() + 1e-12)).T)
+        if name == "run_time" and "walltime_req" in self.columns_:
+            limit = self._or_zero("walltime_req")
+            share = np.where(limit > 0, np.nan_to_num(column.values) / np.maximum(limit, 1), -1)
+            targets += [_rank(share), _standard(share >= AT_LIMIT)]
+        if name == "run_time" and (width := self._width()) is not None:
+            targets.append(_standard(np.nan_to_num(column.values) * width))
+        return np.column_stack(targets).astype(np.float64)
+
+    def _sample(self, n: int, rng: np.random.Generator) -> pl.DataFrame:
+        rows, moves = self.sessions_.plan(n, rng)
+        times = self.sessions_.times(rows, moves, rng, shift=self.shift, width=self.gap_width)
+        if self.unit_:
+            times = np.round(times / self.unit_) * self.unit_
+        order = np.argsort(times, kind="stable")
+        rows, times = rows[order], times[order]
+        context, axes = self._context(), self._axes()
+        parts = [
+            self._rows(rows[i : i + CHUNK], times[i : i + CHUNK], context, axes, rng)
+            for i in range(0, max(n, 1), CHUNK)
+        ]
+        frame = pl.concat(parts).with_columns(job_id=pl.int_range(1, n + 1).cast(pl.String))
+        return without_offsets(frame, self._columns_)
+
+    def _rows(
+        self,
+        rows: NDArray[np.int64],
+        times: NDArray[np.float64],
+        context: NDArray[np.float32],
+        axes: dict[str, NDArray[np.float32]],
+        rng: np.random.Generator,
+    ) -> pl.DataFrame:
+        """Draw all columns of some jobs that stand in the places of the training `rows`."""
+        X = context[rows]
+        source: dict[str, NDArray[np.int32]] = {}
+        used = rows[:, None].astype(np.int32)
+        for name in self.drawn_:
+            source[name] = self.forests_[name].draw(X, rng, used)
+            X = np.column_stack([X, axes[name][source[name]]])
+            used = np.column_stack([used, source[name]])
+        for name in self.columns_:
+            source.setdefault(name, source.get(self.leaders_.get(name, ""), used[:, 0]))
+        values = {name: c.values[source[name]] for name, c in self.columns_.items()}
+        self._blur(values, source, rng)
+        self._relate(values, source)
+        out = [column.give(values[name]) for name, column in self.columns_.items()]
+        out += [column.give(column.values[rows]) for column in self.keys_.values()]
+        return pl.DataFrame([pl.Series("submit_time", times), *out])
+
+    def _blur(
+        self,
+        values: dict[str, NDArray[np.float64]],
+        source: dict[str, NDArray[np.int32]],
+        rng: np.random.Generator,
+    ) -> None:
+        """Spread drawn numbers that hardly repeat in training, keeping their sign.
+
+        Of a job that was stopped at its limit, only the seconds beside the limit are spread.
+        """
+        for name in self.drawn_:
+            column = self.columns_[name]
+            if column.vocabulary is not None or column.discrete:
+                continue
+            found, count = np.unique(column.values, return_counts=True)
+            loose = ~np.isin(values[name], found[count >= max(3, self.leaf)])
+            factor = np.where(loose, np.exp(rng.normal(0.0, self.blur, len(loose))), 1.0)
+            base = np.zeros(len(loose))
+            if name == "run_time" and "walltime_req" in values:
+                asked = self.columns_["walltime_req"].values[source[name]]
+                base = np.where(values[name] >= AT_LIMIT * asked, asked, 0.0)
+            values[name] = base + (values[name] - base) * factor
+
+    def _relate(
+        self, values: dict[str, NDArray[np.float64]], source: dict[str, NDArray[np.int32]]
+    ) -> None:
+        """Fit run times to requests and cpu times to cores and run times; restore granularity."""
+        if "run_time" in values and "walltime_req" in values:
+            asked = self.columns_["walltime_req"].values[source["run_time"]]
+            fitted = run_time(values["run_time"], asked, values["walltime_req"])
+            values["run_time"] = fitted
+        cores = next((c for c in ("cores_alloc", "cores_req") if c in values), None)
+        if "cpu_time" in values and "run_time" in values and cores:
+            rows = source["cpu_time"]
+            donor = self.columns_[cores].values[rows] * self.columns_["run_time"].values[rows]
+            own = values[cores] * values["run_time"]
+            values["cpu_time"] = cpu_time(values["cpu_time"], donor, own)
+        for name, unit in self.units_.items():
+            values[name] = np.round(values[name] / unit) * unit
+
+    def _state(self) -> State:
+        arrays = self.sessions_.to_arrays()
+        for column in [*self.columns_.values(), *self.keys_.values()]:
+            arrays |= column.to_arrays()
+        for name, forest in self.forests_.items():
+            arrays |= forest.to_arrays(f"forest.{name}")
+        meta = {
+            "columns": list(self.columns_),
+            "keys": list(self.keys_),
+            "drawn": self.drawn_,
+            "leaders": self.leaders_,
+            "units": self.units_,
+            "unit": self.unit_,
+            "holds_training_rows": True,
+        }
+        return meta, arrays
+
+    def _restore(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        self.columns_ = {name: Column.from_arrays(name, arrays) for name in meta["columns"]}
+        self.keys_ = {name: Column.from_arrays(name, arrays) for name in meta["keys"]}
+        self.drawn_, self.leaders_ = meta["drawn"], meta["leaders"]
+        self.units_, self.unit_ = meta["units"], meta["unit"]
+        self.sessions_ = Sessions.from_arrays(arrays)
+        self.forests_ = {
+            name: LeafForest.from_arrays(f"forest.{name}", arrays) for name in meta["drawn"]
+        }
+
+
+def _previous(user: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return for each job the one that the same user sent before, -1 for the first."""
+    order = np.argsort(user, kind="stable")
+    before = np.full(len(user), -1)
+    same = np.diff(user[order]) == 0
+    before[order[1:][same]] = order[:-1][same]
+    return before
+
+
+def _standard(values: NDArray[Any]) -> NDArray[np.float64]:
+    values = values.astype(np.float64)
+    return np.asarray((values - values.mean()) / (values.std() + 1e-12))
+
+
+def _rank(values: NDArray[Any]) -> NDArray[np.float64]:
+    return _standard(np.argsort(np.argsort(values, kind="stable")))
