@@ -34,7 +34,7 @@ def test_swf_header_gives_origin_size_and_names():
     assert frame["submit_time"][0] > 1_000_000_000 + 342_000
     # queue 2 has a blank name: it stays a number
     assert set(frame["queue"]) == {"interactive", "short", "2"}
-    assert set(frame["site"]) == {"DEFAULT"}
+    assert "site" not in frame.columns  # the one partition of a single machine
 
 
 def test_swf_size_is_a_number_followed_by_words_when_there_is_no_maxprocs(tmp_path):

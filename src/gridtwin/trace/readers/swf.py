@@ -135,14 +135,16 @@ def _canonical(
     never = (col("status") == "5") & positive["procs"].is_null() & (col("run").fill_null(0) == 0)
     wait = pl.when(~never.fill_null(value=False)).then(col("wait"))
     group = _named(rows, "group", header.get("Group", []))
+    queue = _named(rows, "queue", header.get("Queue", []))
+    partition = _named(rows, "part", header.get("Partition", []))
     columns = {
         "job_id": col("job"),
         "parent_id": pl.when(col("prev") != "0").then(col("prev")),
         "user": _named(rows, "user", header.get("User", [])),
         "group": group,
         "activity": _named(rows, "app", header.get("Executable", [])),
-        "site": _named(rows, "part", header.get("Partition", [])),
-        "queue": _named(rows, "queue", header.get("Queue", [])),
+        "site": partition if _is_grid(header) else pl.lit(None, pl.String),
+        "queue": queue if _is_grid(header) else pl.coalesce(queue, partition),
         "submit_time": submit,
         "start_time": submit + wait,
         "end_time": submit + wait + col("run"),
@@ -163,6 +165,17 @@ def _canonical(
     if any("LCG" in text for text in header.get("Installation", [])):
         columns["vo"] = group
     return rows.select(**columns)
+
+
+def _is_grid(header: dict[str, list[str]]) -> bool:
+    """Whether partitions are sites of their own: they have host names, or computers vary.
+
+    The partitions of a single machine share its processors and its queue.
+    """
+    names = header.get("Partition", [])
+    hosts = sum("." in text for text in names)
+    various = any("various" in text.lower() for text in header.get("Computer", []))
+    return len(names) > 1 and (various or 2 * hosts > len(names))
 
 
 def _named(rows: pl.DataFrame, column: str, names: list[str]) -> pl.Expr:
