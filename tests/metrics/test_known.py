@@ -140,3 +140,12 @@ def test_load_is_a_ratio_of_work_per_span():
     score = metrics.get("load")(real, more, cores=10)
     assert score.value == pytest.approx(3)
     assert score.detail["real"] == pytest.approx(0.1)
+
+
+def test_c2st_also_tells_what_is_left_without_the_submit_time():
+    rng = np.random.default_rng(0)
+    times = {"submit_time": np.arange(300.0), "run_time": rng.normal(size=300)}
+    later = {"submit_time": np.arange(300.0) + 500, "run_time": rng.normal(size=300)}
+    score = metrics.get("c2st")(table(**times), table(**later))
+    assert score.value > 0.99
+    assert score.detail["without_submit_time"] == pytest.approx(0.5, abs=0.1)

@@ -6,6 +6,7 @@ import pytest
 
 from gridtwin import metrics
 from gridtwin.metrics.scheduling import replay
+from gridtwin.metrics.sites import sites_of
 from gridtwin.trace import JobTable
 
 
@@ -76,6 +77,14 @@ def test_site_work_is_the_share_that_moved():
     score = metrics.get("site_work")(real, fake)
     assert score.value == pytest.approx((0.3 + 0.3 + 0.2 + 0.2) / 2)
     assert score.by_column == pytest.approx({"a": 0.25, "b": 70 / 40, "c": 0})
+
+
+def test_one_site_with_nearly_all_jobs_is_one_machine():
+    real = trace()
+    sites = ["main"] * 99 + ["odd"]
+    assert sites_of(real) == 0
+    assert sites_of(table(site=sites)) == 1
+    assert sites_of(table(site=sites[90:])) == 2
 
 
 def test_site_arrivals_weigh_sites_by_their_jobs():

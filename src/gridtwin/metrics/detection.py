@@ -33,6 +33,7 @@ def c2st(
     as many rows of each side (a random 8,000 at most), all modelled columns, submit time among
     them. A value below 0.5 is given as it is: chance, or rows that occur on both sides. By
     column: how much the AUC falls when that column is shuffled in the fold left out.
+    ``without_submit_time`` is the AUC of the other columns alone.
     """
     shared = shared_columns(real, synthetic, columns)
     n = min(len(real), len(synthetic), max_rows)
@@ -41,15 +42,33 @@ def c2st(
     if n < 10 * folds:
         return Score.none(f"{n} rows a side; the test needs {10 * folds} or more")
     rng = np.random.default_rng(seed)
-    sides = [subsample(jobs, n, rng) for jobs in (real, synthetic)]
-    X, categorical = _matrix(sides, shared)
+    X, categorical = _matrix([subsample(jobs, n, rng) for jobs in (real, synthetic)], shared)
+    scores, shuffled = _out_of_fold(X, categorical, folds, seed)
     y = np.repeat([0, 1], n)
-    out = np.zeros(2 * n)
-    shuffled = np.zeros((len(shared), 2 * n))
-    split = StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y)
+    auc = float(roc_auc_score(y, scores))
+    drop = {name: auc - float(roc_auc_score(y, shuffled[k])) for k, name in enumerate(shared.names)}
+    detail: dict[str, float] = {"rows_each": n, "folds": folds, "max_rows": max_rows}
+    if "submit_time" in shared.names and len(shared) > 1:
+        kept = np.array([name != "submit_time" for name in shared.names])
+        untimed, _ = _out_of_fold(X[:, kept], categorical[kept], folds, seed, shuffle=False)
+        detail["without_submit_time"] = float(roc_auc_score(y, untimed))
+    return Score(auc, dict(sorted(drop.items(), key=lambda item: -item[1])), detail)
+
+
+def _out_of_fold(
+    X: np.ndarray, categorical: np.ndarray, folds: int, seed: int, *, shuffle: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's score by trees that have not seen it, also with each column shuffled.
+
+    The first half of the rows of `X`, shape (2n, d), is real. Shapes (2n,) and (d, 2n); the
+    second is not filled without `shuffle`.
+    """
+    y = np.repeat([0, 1], len(X) // 2)
+    rng = np.random.default_rng(seed)
+    scores, shuffled = np.zeros(len(X)), np.zeros((X.shape[1], len(X)))
     # one thread: with more, the trees' barriers spin on a busy machine, and sums change order
     with threadpool_limits(1):
-        for train, test in split:
+        for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
             trees = HistGradientBoostingClassifier(
                 max_iter=100,
                 max_leaf_nodes=31,
@@ -58,15 +77,12 @@ def c2st(
                 early_stopping=False,
                 random_state=seed,
             ).fit(X[train], y[train])
-            out[test] = trees.predict_proba(X[test])[:, 1]
-            for k in range(len(shared)):
+            scores[test] = trees.predict_proba(X[test])[:, 1]
+            for k in range(X.shape[1] if shuffle else 0):
                 other = X[test]
                 other[:, k] = rng.permutation(other[:, k])
                 shuffled[k, test] = trees.predict_proba(other)[:, 1]
-    auc = float(roc_auc_score(y, out))
-    drop = {name: auc - float(roc_auc_score(y, shuffled[k])) for k, name in enumerate(shared.names)}
-    by_column = dict(sorted(drop.items(), key=lambda item: -item[1]))
-    return Score(auc, by_column, {"rows_each": n, "folds": folds, "max_rows": max_rows})
+    return scores, shuffled
 
 
 def _matrix(sides: list[JobTable], columns: Columns) -> tuple[np.ndarray, np.ndarray]:

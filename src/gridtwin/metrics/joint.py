@@ -98,9 +98,10 @@ def diff_corr(
     shared = shared_columns(real, synthetic, columns)
     if len(shared) < 2 or not len(real) or not len(synthetic):
         return Score.none("no two columns to compare")
-    rng = np.random.default_rng(seed)
-    names, a = association_matrix(subsample(real, MAX_ROWS, rng), shared)
-    _, b = association_matrix(subsample(synthetic, MAX_ROWS, rng), shared)
+    # the same draw on both sides, so that equal tables stay equal
+    draws = (np.random.default_rng(seed) for _ in range(2))
+    names, a = association_matrix(subsample(real, MAX_ROWS, next(draws)), shared)
+    _, b = association_matrix(subsample(synthetic, MAX_ROWS, next(draws)), shared)
     difference = np.abs(a - b)
     off = ~np.eye(len(names), dtype=bool)
     by_column = {

@@ -1,7 +1,7 @@
 """Judge a synthetic trace: every metric beside its reference rows."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,19 +9,15 @@ import numpy as np
 
 from gridtwin.core.errors import InputError, SchemaError
 from gridtwin.core.progress import track
-from gridtwin.core.seeds import spawn
 from gridtwin.metrics.base import Metric, On, Score, registry, subsample
 from gridtwin.metrics.evaluation import Evaluation, Row
+from gridtwin.metrics.references import Real, halves, replicates
 from gridtwin.metrics.verdict import verdict
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size
-from gridtwin.trace.encode import Columns, modelled_columns
-from gridtwin.trace.resample import block_length, body, bootstrap_blocks
+from gridtwin.trace.encode import Columns
 
 __all__ = ["evaluate"]
-
-REPLICATES = 20
-"""Bootstrap replicates of the real weeks."""
 
 _ORDER = ("marginal", "joint", "detection", "privacy", "temporal", "scheduling")
 
@@ -62,7 +58,7 @@ def evaluate(
         raise InputError(f"a machine of {cores} cores; give a size of 1 or more")
     if cores is None:
         cores = _size(train)
-    real = _Real(train, holdout, cores, seed)
+    real = Real(train, holdout, cores, seed)
     columns = real.columns.within(samples[0])
     by_row, by_trace = _metrics("rows", "unseen", "memory"), _metrics("arrivals", "queue")
     scored = [_judge_rows(m, real, samples[0], columns) for m in by_row]
@@ -93,65 +89,7 @@ def _size(train: JobTable) -> int | None:
         return None
 
 
-class _Real:
-    """The real side of a judgement: which real tables serve as which reference."""
-
-    def __init__(
-        self, train: JobTable, holdout: JobTable | None, cores: int | None, seed: int
-    ) -> None:
-        self.train, self.holdout, self.cores, self.seed = train, holdout, cores, seed
-        self.columns = modelled_columns(train)
-        self.notes: list[str] = []
-        rng = np.random.default_rng(seed)
-        if holdout is None:
-            self.base, self.other = _halves(train, rng)
-            self.same_period = True
-            self.notes.append(
-                f"No holdout was given: the held-out values compare two random halves of train "
-                f"({len(self.base)} and {len(self.other)} rows); c2st compares with train itself."
-            )
-        else:
-            self.base, self.other = train, holdout
-            self.same_period = _overlap(train, holdout)
-            self.notes.append(self._period_note())
-        self.untimed = () if self.same_period else ("submit_time",)
-
-    def _period_note(self) -> str:
-        if self.same_period:
-            return (
-                "The holdout is of the same period as train: if it was split off at random, train "
-                "is a thinned trace, and its queue is shorter than the machine's; judge queues "
-                "with a model of the whole trace."
-            )
-        return (
-            "The holdout is of another period than train: submit_time is left out of c2st and of "
-            "the privacy metrics, and arrivals have no held-out value."
-        )
-
-
-def _halves(jobs: JobTable, rng: np.random.Generator) -> tuple[JobTable, JobTable]:
-    frame = jobs.collect()
-    first = np.zeros(frame.height, bool)
-    first[rng.permutation(frame.height)[: (frame.height + 1) // 2]] = True
-    return jobs.with_frame(frame.filter(first)), jobs.with_frame(frame.filter(~first))
-
-
-def _overlap(a: JobTable, b: JobTable) -> bool:
-    """Say whether the middle 90 % of two tables' submit times share half of the shorter span."""
-    if "submit_time" not in a or "submit_time" not in b:
-        return True
-    spans = []
-    for jobs in (a, b):
-        times = jobs.collect(["submit_time"])["submit_time"].drop_nulls().to_numpy()
-        if not len(times):
-            return True
-        spans.append(np.quantile(times, [0.05, 0.95]))
-    (low_a, high_a), (low_b, high_b) = spans
-    shorter = max(min(high_a - low_a, high_b - low_b), 1.0)
-    return bool(min(high_a, high_b) - max(low_a, low_b) >= 0.5 * shorter)
-
-
-def _judge_rows(metric: Metric, real: _Real, synthetic: JobTable, columns: Columns) -> Row:
+def _judge_rows(metric: Metric, real: Real, synthetic: JobTable, columns: Columns) -> Row:
     """Score the first sample, held-out rows and the training rows by one metric."""
     if metric.on in ("unseen", "memory"):
         columns = columns.without(*real.untimed, reason="the holdout is of another period")
@@ -168,12 +106,12 @@ def _judge_rows(metric: Metric, real: _Real, synthetic: JobTable, columns: Colum
         heldout = score(real.base, subsample(other, len(synthetic), rng))
         copy = score(train, train)
     elif metric.on == "unseen":
-        first, second = (real.base, other) if real.holdout is None else _halves(other, rng)
+        first, second = (real.base, other) if real.holdout is None else halves(other, rng)
         own = score(train if real.holdout is None else other, synthetic)
         heldout = score(first, second)
         copy = score(other, real.base) if real.holdout is not None else Score.none("")
     else:
-        first, second = _halves(other, rng)
+        first, second = halves(other, rng)
         own = score(train, synthetic, holdout=real.holdout)
         if metric.name == "dcr_share":
             heldout = score(real.base, first, holdout=second)
@@ -184,7 +122,7 @@ def _judge_rows(metric: Metric, real: _Real, synthetic: JobTable, columns: Colum
     return _row(metric, own.value, own.by_column, detail, heldout=heldout.value, copy=copy.value)
 
 
-def _judge_traces(metrics: list[Metric], real: _Real, samples: list[JobTable]) -> list[Row]:
+def _judge_traces(metrics: list[Metric], real: Real, samples: list[JobTable]) -> list[Row]:
     """Score all samples, and replicates of the real weeks, by metrics of whole traces."""
     known: dict[tuple[int, int, str], Any] = {}
     options = {"cores": real.cores}
@@ -199,8 +137,8 @@ def _judge_traces(metrics: list[Metric], real: _Real, samples: list[JobTable]) -
         return out
 
     own = score_all(iter(samples), len(samples), "judging samples")
-    replicates = list(_replicates(real))
-    weeks = score_all((make() for make in replicates), len(replicates), "bootstrap of real weeks")
+    makers = list(replicates(real))
+    weeks = score_all((make() for make in makers), len(makers), "bootstrap of real weeks")
     copy = score_all(iter([real.train]), 1, "reference")
     return [
         _trace_row(m, own[m.name], weeks[m.name], copy[m.name][0], _thinned(m, real))
@@ -208,25 +146,7 @@ def _judge_traces(metrics: list[Metric], real: _Real, samples: list[JobTable]) -
     ]
 
 
-def _replicates(real: _Real) -> Iterator[Callable[[], JobTable]]:
-    """Yield makers of bootstrap replicates, none where the trace is too short."""
-    if "submit_time" not in real.train:
-        return
-    times = real.train.collect(["submit_time"])["submit_time"].drop_nulls().sort().to_numpy()
-    length = block_length(body(times))
-    if length == 0:
-        real.notes.append("The trace spans less than 4 hours: no bootstrap of real weeks.")
-        return
-    unit = {604800.0: "weeks", 86400.0: "days", 3600.0: "hours"}[length]
-    real.notes.append(
-        f"The reference of arrivals and queues is the block bootstrap of whole real {unit}, "
-        f"{REPLICATES} replicates."
-    )
-    for rng in spawn(real.seed, REPLICATES):
-        yield lambda rng=rng: bootstrap_blocks(real.train, rng)  # type: ignore[misc]
-
-
-def _thinned(metric: Metric, real: _Real) -> float | None:
+def _thinned(metric: Metric, real: Real) -> float | None:
     """Return the score of held-out arrivals against as many training ones, of the same period."""
     if metric.on != "arrivals" or not real.same_period:
         return None

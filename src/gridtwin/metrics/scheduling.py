@@ -1,7 +1,7 @@
 """The queues that a scheduler makes of the synthetic trace, against those of the real one.
 
 Both traces are replayed on one machine of the same size. Traces of many sites have no common
-queue: for them load and arrivals are compared site by site instead.
+queue: for them see the module ``sites``.
 """
 
 from collections.abc import MutableMapping
@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import polars as pl
 
-from gridtwin.core.errors import SchemaError
 from gridtwin.metrics.base import Score, metric
-from gridtwin.metrics.marginal import ks_distance
-from gridtwin.metrics.temporal import submit_times
+from gridtwin.metrics.sites import cannot_run, sites_of
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import (
     Runnable,
@@ -28,8 +25,6 @@ __all__ = [
     "Replay",
     "load",
     "replay",
-    "site_arrivals",
-    "site_work",
     "slowdown_easy",
     "slowdown_fcfs",
     "wait_easy",
@@ -59,13 +54,6 @@ class Replay:
 
 Memo = MutableMapping[tuple[int, int, str], Replay]
 """Replays made already, by ``id`` of the table, cores and policy; the tables must stay alive."""
-
-
-def sites_of(jobs: JobTable) -> int:
-    """Return the number of distinct sites; 0 without that column."""
-    if "site" not in jobs:
-        return 0
-    return int(jobs.frame.select(pl.col("site").drop_nulls().n_unique()).collect().item())
 
 
 def _fitting(jobs: JobTable, cores: int) -> tuple[Runnable, np.ndarray, dict[str, int]]:
@@ -122,20 +110,6 @@ def _figures(values: np.ndarray) -> dict[str, float]:
     return {"mean": float(values.mean())} | dict(zip(names, map(float, quantiles), strict=True))
 
 
-def _refusal(real: JobTable, synthetic: JobTable, *, one_machine: bool) -> str:
-    """Say why the traces cannot be replayed or weighed, or nothing."""
-    for side, jobs in (("real", real), ("synthetic", synthetic)):
-        try:
-            n = len(runnable(jobs))
-        except SchemaError as error:
-            return f"the {side} trace cannot run: {error}"
-        if n < 2:
-            return f"the {side} trace has {n} jobs with submit time, run time and size"
-    if one_machine and (n := sites_of(real)) > 1:
-        return f"{n} sites have no common queue; see site_work and site_arrivals"
-    return ""
-
-
 def _queue(
     real: JobTable,
     synthetic: JobTable,
@@ -144,7 +118,9 @@ def _queue(
     cores: int | None,
     memo: Memo | None,
 ) -> Score:
-    reason = _refusal(real, synthetic, one_machine=True)
+    reason = cannot_run(real, synthetic)
+    if not reason and (n := sites_of(real)) > 1:
+        reason = f"{n} sites have no common queue; see site_work and site_arrivals"
     if reason:
         return Score.none(reason)
     cores = machine_size(real) if cores is None else cores
@@ -224,7 +200,7 @@ def load(real: JobTable, synthetic: JobTable, *, cores: int | None = None) -> Sc
     1 = the same demand. Of the jobs between the first and the last 0.5 % of submits, so that a few
     stray ones do not stretch the span. The machine's size cancels out; detail has both loads.
     """
-    reason = _refusal(real, synthetic, one_machine=False)
+    reason = cannot_run(real, synthetic)
     if reason:
         return Score.none(reason)
     a, b = runnable(real), runnable(synthetic)
@@ -241,76 +217,3 @@ def load(real: JobTable, synthetic: JobTable, *, cores: int | None = None) -> Sc
         "dropped_synthetic": b.dropped,
     }
     return Score(y / x, detail=detail)
-
-
-@metric("site_work", goal="min", group="scheduling", on="arrivals")
-def site_work(real: JobTable, synthetic: JobTable) -> Score:
-    """Total-variation distance of the sites' shares of the work (run time x size).
-
-    0 = every site is loaded as in the real trace, 1 = no common site. By column: the synthetic
-    over the real work rate of the ten sites with most work.
-    """
-    reason = _no_sites(real, synthetic) or _refusal(real, synthetic, one_machine=False)
-    if reason:
-        return Score.none(reason)
-    both = _work(real).join(_work(synthetic), on="site", how="full", coalesce=True).fill_null(0.0)
-    both = both.sort(["rate", "site"], descending=[True, False])
-    a, b = both["rate"].to_numpy(), both["rate_right"].to_numpy()
-    if not a.sum() > 0 or not b.sum() > 0:
-        return Score.none("no work at any site")
-    distance = float(np.abs(a / a.sum() - b / b.sum()).sum() / 2)
-    top = [k for k in range(min(10, len(a))) if a[k] > 0]
-    return Score(distance, {both["site"][k]: float(b[k] / a[k]) for k in top})
-
-
-def _no_sites(real: JobTable, synthetic: JobTable) -> str:
-    if (n := sites_of(real)) < 2:
-        return f"{n or 'no'} site in the real trace: the queues of one machine are compared"
-    if not sites_of(synthetic):
-        return "the synthetic trace names no site"
-    return ""
-
-
-def _work(jobs: JobTable) -> pl.DataFrame:
-    """Return each site's work per second of the trace."""
-    ready = runnable(jobs)
-    span = max(float(np.ptp(ready.submit)), 1.0)
-    frame = pl.DataFrame(
-        {
-            "site": jobs.collect(["site"])["site"].fill_null("unknown")[ready.row],
-            "rate": ready.run * ready.width / span,
-        }
-    )
-    return frame.group_by("site").agg(pl.col("rate").sum())
-
-
-@metric("site_arrivals", goal="min", group="scheduling", on="arrivals")
-def site_arrivals(real: JobTable, synthetic: JobTable) -> Score:
-    """Kolmogorov-Smirnov distance of the gaps between jobs at one site (log(1 + s)).
-
-    Mean over the sites with 30 real jobs or more, weighed by their jobs; a site without two
-    synthetic jobs counts 1. By column: the ten sites with most jobs.
-    """
-    reason = _no_sites(real, synthetic)
-    if reason or "submit_time" not in real or "submit_time" not in synthetic:
-        return Score.none(reason or "no submit times")
-    parts = [_by_site(jobs) for jobs in (real, synthetic)]
-    sites = {site: times for site, times in parts[0].items() if len(times) >= 30}
-    if not sites:
-        return Score.none("no site has 30 jobs")
-    distance = {}
-    for site in sorted(sites, key=lambda s: (-len(sites[s]), s)):
-        other = parts[1].get(site, np.empty(0))
-        gaps = [np.log1p(np.diff(times)) for times in (sites[site], other)]
-        distance[site] = ks_distance(*gaps) if len(other) > 1 else 1.0
-    weights = [len(sites[site]) for site in distance]
-    value = float(np.average(list(distance.values()), weights=weights))
-    return Score(value, dict(list(distance.items())[:10]), {"sites": len(sites)})
-
-
-def _by_site(jobs: JobTable) -> dict[str, np.ndarray]:
-    frame = jobs.collect(["site", "submit_time"]).with_columns(pl.col("site").fill_null("unknown"))
-    return {
-        str(key[0]): submit_times(JobTable(part.lazy()))
-        for key, part in frame.partition_by("site", as_dict=True).items()
-    }

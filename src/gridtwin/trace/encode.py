@@ -91,7 +91,7 @@ def _useless(frame: pl.DataFrame, name: str) -> str:
     if name in _LABELS:
         return "a label of one job or task"
     if name in _DERIVED and all(other in frame.columns for other in _DERIVED[name]):
-        return f"follows from {' and '.join(_DERIVED[name])}"
+        return f"follows, nearly, from {' and '.join(_DERIVED[name])}"
     column = frame[name]
     filled = column.len() - column.null_count()
     if filled == 0:
