@@ -1,0 +1,162 @@
+"""The trace model keeps what decides a queue."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import gridtwin
+from gridtwin.core.errors import InputError
+from gridtwin.models.columns import granularity, leaders, read_columns
+from gridtwin.models.forest import LeafForest
+from gridtwin.models.relations import cpu_time, run_time
+from gridtwin.models.sessions import DAY, Sessions
+from gridtwin.trace import JobTable
+
+Trace = gridtwin.models.get("trace")
+
+
+def table(**columns):
+    n = len(next(iter(columns.values())))
+    return JobTable.from_frame(pl.DataFrame({"job_id": [str(i) for i in range(n)], **columns}))
+
+
+def test_the_work_of_the_trace_is_kept():
+    rng = np.random.default_rng(7)
+    width = rng.choice([1, 16, 256], 4000, p=[0.8, 0.18, 0.02])
+    run = rng.lognormal(5, 1, 4000) * np.where(width == 256, 10, 1)
+    jobs = table(submit_time=np.sort(rng.uniform(0, 30 * DAY, 4000)), cores_req=width, run_time=run)
+    samples = [Trace(seed=s).fit(jobs).sample().collect() for s in range(5)]
+    work = [(s["cores_req"] * s["run_time"]).sum() for s in samples]
+    assert np.mean(work) == pytest.approx((width * run).sum(), rel=0.1)
+
+
+def test_each_user_sends_as_many_jobs_as_in_training(jobs):
+    sample = Trace(seed=0).fit(jobs).sample(seed=1).collect()
+    assert sorted(sample["user"].to_list(), key=str) == sorted(
+        jobs.collect()["user"].to_list(), key=str
+    )
+
+
+def test_no_arrival_time_of_a_lone_job_is_kept():
+    times = np.arange(200) * 7200.0 + 13.0
+    sample = Trace(seed=0).fit(table(submit_time=times)).sample(seed=1).collect()
+    assert not set(sample["submit_time"]) & set(times[1:-1])
+    assert sample["submit_time"].min() >= times[0]
+    assert sample["submit_time"].max() <= times[-1]
+
+
+def test_a_longer_trace_goes_on_with_weeks_of_the_old_one():
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 28 * DAY, 2000)).round()
+    model = Trace(seed=0).fit(table(submit_time=times, run_time=rng.exponential(100, 2000)))
+    sample = model.sample(6000, seed=1).collect()
+    assert len(sample) == 6000
+    span = sample["submit_time"].max() - sample["submit_time"].min()
+    assert span == pytest.approx(3 * 28 * DAY, rel=0.05)
+
+
+def test_run_times_end_at_the_limit_as_often_as_in_training():
+    rng = np.random.default_rng(1)
+    limit = rng.choice([600.0, 1800.0, 3600.0], 3000)
+    killed = rng.random(3000) < 0.2
+    run = np.where(killed, limit + 7, rng.uniform(0, 0.9, 3000) * limit)
+    times = np.sort(rng.uniform(0, 20 * DAY, 3000))
+    jobs = table(submit_time=times, walltime_req=limit, run_time=run)
+    sample = Trace(seed=0).fit(jobs).sample(seed=1).collect()
+    over = sample["run_time"] - sample["walltime_req"]
+    assert (over > 0).mean() == pytest.approx(killed.mean(), abs=0.03)
+    assert over.max() < 10
+
+
+def test_what_one_column_says_of_another_holds():
+    rng = np.random.default_rng(2)
+    nodes = rng.choice([1, 2, 8, 64], 1000)
+    jobs = table(
+        submit_time=np.sort(rng.uniform(0, DAY, 1000)),
+        nodes_req=nodes,
+        cores_req=nodes * 36,
+        run_time=rng.exponential(50, 1000),
+    )
+    sample = Trace(seed=0).fit(jobs).sample(seed=1).collect()
+    assert (sample["cores_req"] == 36 * sample["nodes_req"]).all()
+    assert set(sample["nodes_req"]) == {1, 2, 8, 64}
+
+
+def test_without_submit_times_there_is_no_trace_to_learn():
+    with pytest.raises(InputError, match="submit_time"):
+        Trace().fit(table(run_time=[1.0, 2.0]))
+    with pytest.raises(InputError, match="no row with a submit time"):
+        Trace().fit(table(submit_time=[None, float("nan")]))
+
+
+def test_rows_without_submit_time_are_left_out():
+    jobs = table(submit_time=[None, 5.0, 9.0], run_time=[1.0, 2.0, 3.0])
+    assert len(Trace().fit(jobs).sample()) == 2
+
+
+def test_leaders_are_found_and_users_never_follow():
+    frame = pl.DataFrame(
+        {
+            "user": ["a", "a", "b", "b", "c", "c"] * 4,
+            "group": ["x", "x", "x", "x", "y", "y"] * 4,
+            "nodes_req": [1, 2, 1, 2, 1, 2] * 4,
+            "cores_req": [64, 128, 64, 128, 64, 128] * 4,
+        }
+    )
+    found = leaders(read_columns(frame, frame.columns), fixed="user")
+    assert found == {"group": "user", "cores_req": "nodes_req"}
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"), [([1.0, 7.0], 1.0), ([0.5, 2.1], 0.1), ([np.pi, 2.0], 0.0)]
+)
+def test_granularity(values, unit):
+    assert granularity(np.array(values)) == unit
+
+
+def test_run_time_follows_the_request():
+    run = np.array([3630.0, 1800.0, 30.0, 100.0, 5000.0, 50.0, 20.0])
+    asked = np.array([3600.0, 3600.0, 3600.0, np.nan, 6000.0, 60.0, 60.0])
+    limit = np.array([7200.0, 7200.0, 1800.0, 900.0, 60.0, 3.15e7, 60.0])
+    # over by 30 s; half of it; short; unknown request; far apart: cut; far apart: kept; the same
+    expected = [7230.0, 3600.0, 30.0, 100.0, 60.0, 50.0, 20.0]
+    np.testing.assert_allclose(run_time(run, asked, limit), expected)
+
+
+def test_cpu_time_keeps_its_efficiency():
+    out = cpu_time(np.array([50.0, 7.0]), np.array([100.0, 0.0]), np.array([300.0, 300.0]))
+    np.testing.assert_allclose(out, [150.0, 7.0])
+
+
+def test_sessions_are_cut_at_long_gaps_of_the_same_user():
+    submit = np.array([0.0, 10.0, 20.0, 5000.0, 5010.0])
+    user = np.array([0, 1, 0, 0, 1], dtype=np.int32)
+    gap = Sessions.learn(submit, user, 3600.0).gap
+    np.testing.assert_array_equal(gap, [np.nan, np.nan, 20.0, np.nan, np.nan])
+
+
+def test_long_sessions_keep_their_pace():
+    rng = np.random.default_rng(0)
+    submit = np.cumsum(rng.lognormal(3, 1, 2400))
+    sessions = Sessions.learn(submit, np.zeros(2400, dtype=np.int32), 1e6)
+    rows, moves = sessions.plan(2400, rng)
+    times = sessions.times(rows, moves, rng, shift=0.0, width=0.05)
+    assert np.abs(times - submit)[::24].max() < 500
+    assert len(np.intersect1d(times.round(3), submit.round(3))) < 200
+
+
+def test_a_forest_draws_rows_from_the_right_leaf_and_uses_all_equally():
+    rng = np.random.default_rng(0)
+    X = np.repeat(np.arange(4, dtype=np.float32), 50)[:, None]
+    forest = LeafForest.grow(X, X.astype(float), rng, trees=1, leaf=20, fraction=1.0)
+    rows = forest.draw(X, rng, np.full((200, 1), -1, dtype=np.int32))
+    np.testing.assert_array_equal(X[rows], X)
+    assert len(np.unique(rows)) == 200
+
+
+def test_a_forest_avoids_rows_where_it_can():
+    rng = np.random.default_rng(0)
+    X = np.zeros((50, 1), dtype=np.float32)
+    forest = LeafForest.grow(X, X.astype(float), rng, trees=3, leaf=5, fraction=0.8)
+    own = np.arange(50, dtype=np.int32)[:, None]
+    assert (forest.draw(X, rng, own) != own[:, 0]).all()
