@@ -12,6 +12,7 @@ import numpy as np
 
 from gridtwin.metrics.base import Score, metric
 from gridtwin.metrics.sites import cannot_run, sites_of
+from gridtwin.sim import schedule
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import (
     Runnable,
@@ -71,8 +72,6 @@ def replay(jobs: JobTable, cores: int, policy: Policy, memo: Memo | None = None)
 
     Raises `SchemaError` where the table has no submit time, run time or size.
     """
-    from gridtwin.sim import schedule
-
     key = (id(jobs), cores, policy)
     if memo is not None and key in memo:
         return memo[key]
