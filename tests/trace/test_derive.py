@@ -139,6 +139,28 @@ def test_machine_size_is_the_recorded_peak():
     assert machine_size(jobs) == 7  # the first ends when the second starts
 
 
+def overlapping(wait):
+    start = np.arange(0, 8000, 100.0)
+    width = np.where(np.arange(80) < 12, 100, 10)
+    start[:12] = 0.0  # twelve of the widest jobs at once, for a moment
+    run = np.where(np.arange(80) < 12, 300.0, 500.0)
+    return table(
+        submit_time=start - wait,
+        start_time=start,
+        end_time=start + run,
+        run_time=run,
+        cores_req=width,
+    )
+
+
+def test_records_that_overlap_beyond_the_machine_while_jobs_wait_are_not_believed():
+    assert machine_size(overlapping(3600.0)) == 100
+
+
+def test_a_burst_on_a_machine_where_nobody_waits_is_believed():
+    assert machine_size(overlapping(0.0)) == 1200
+
+
 def test_machine_size_without_start_times_assumes_no_wait():
     jobs = table(submit_time=[0.0, 1.0, 9.0], run_time=[5.0, 5.0, 5.0], cores_req=[2, 3, 4])
     assert machine_size(jobs) == 5

@@ -5,9 +5,9 @@
 
 from gridtwin.metrics.base import Metric, Score, metric, registry
 from gridtwin.metrics.evaluation import Evaluation, Row
-from gridtwin.metrics.judge import evaluate
+from gridtwin.metrics.judge import evaluate, join
 
-__all__ = ["Evaluation", "Metric", "Row", "Score", "evaluate", "get", "metric", "names"]
+__all__ = ["Evaluation", "Metric", "Row", "Score", "evaluate", "get", "join", "metric", "names"]
 
 
 def get(name: str) -> Metric:

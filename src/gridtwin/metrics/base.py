@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -11,11 +11,13 @@ from gridtwin.core.registry import Registry
 from gridtwin.trace import JobTable
 from gridtwin.trace.encode import Columns, modelled_columns
 
-__all__ = ["Goal", "Group", "Metric", "On", "Score", "metric", "registry"]
+__all__ = ["GROUPS", "Goal", "Group", "Metric", "On", "Score", "metric", "registry"]
 
 Goal = Literal["min", "half", "one", "heldout"]
 """The best value: 0, 0.5, 1, or that of held-out real rows."""
 Group = Literal["marginal", "joint", "detection", "privacy", "temporal", "scheduling"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""All groups, in the order in which they are shown."""
 On = Literal["rows", "unseen", "memory", "arrivals", "queue"]
 """What is compared with what.
 

@@ -1,7 +1,7 @@
 """Judge a synthetic trace: every metric beside its reference rows."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from gridtwin.core.errors import InputError, SchemaError
 from gridtwin.core.progress import track
-from gridtwin.metrics.base import Metric, On, Score, registry, subsample
+from gridtwin.metrics.base import GROUPS, Group, Metric, Score, registry, subsample
 from gridtwin.metrics.evaluation import Evaluation, Row
 from gridtwin.metrics.references import Real, halves, replicates
 from gridtwin.metrics.verdict import verdict
@@ -17,9 +17,7 @@ from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size
 from gridtwin.trace.encode import Columns
 
-__all__ = ["evaluate"]
-
-_ORDER = ("marginal", "joint", "detection", "privacy", "temporal", "scheduling")
+__all__ = ["evaluate", "join"]
 
 
 def evaluate(
@@ -29,6 +27,7 @@ def evaluate(
     cores: int | None = None,
     *,
     seed: int = 0,
+    groups: Collection[Group] = GROUPS,
 ) -> Evaluation:
     """Run every metric on a synthetic trace and on what real traces score.
 
@@ -46,6 +45,8 @@ def evaluate(
         Size of the machine; as the training trace states, or its peak use, where None.
     seed
         Of every random choice here.
+    groups
+        Of metrics; the others are left out.
 
     Raises `InputError` when a table has no rows.
     """
@@ -60,18 +61,34 @@ def evaluate(
         cores = _size(train)
     real = Real(train, holdout, cores, seed)
     columns = real.columns.within(samples[0])
-    by_row, by_trace = _metrics("rows", "unseen", "memory"), _metrics("arrivals", "queue")
+    wanted = [m for m in map(registry.get, registry.names()) if m.group in groups]
+    by_row = [m for m in wanted if m.on in ("rows", "unseen", "memory")]
+    by_trace = [m for m in wanted if m.on in ("arrivals", "queue")]
     scored = [_judge_rows(m, real, samples[0], columns) for m in by_row]
-    scored += _judge_traces(by_trace, real, samples)
-    rows = tuple(sorted(scored, key=lambda row: _ORDER.index(row.group)))
+    scored += _judge_traces(by_trace, real, samples) if by_trace else []
+    rows = tuple(sorted(scored, key=lambda row: GROUPS.index(row.group)))
     sizes = {"train": len(train), "holdout": 0 if holdout is None else len(holdout)}
     sizes |= {"synthetic": len(samples[0]), "samples": len(samples), "cores": cores or 0}
     return Evaluation(rows, verdict(rows), tuple(real.notes), sizes, columns.left_out)
 
 
-def _metrics(*on: On) -> list[Metric]:
-    found = (registry.get(name) for name in registry.names())
-    return [m for m in found if m.on in on]
+def join(rows: Evaluation, traces: Evaluation) -> Evaluation:
+    """Return the metrics of both, with one verdict: as of rows and of traces judged apart.
+
+    A model of a random half of the jobs is judged by its rows against the other half, but that
+    half arrives at half the rate; arrivals and queues are judged on a model of all jobs.
+    """
+    both = tuple(sorted((*rows.rows, *traces.rows), key=lambda row: GROUPS.index(row.group)))
+    return Evaluation(
+        both,
+        verdict(both),
+        (
+            *(f"Rows: {note}" for note in rows.notes),
+            *(f"Arrivals and queues: {note}" for note in traces.notes),
+        ),
+        rows.sizes | {"samples": traces.sizes["samples"], "cores": traces.sizes["cores"]},
+        rows.left_out,
+    )
 
 
 def _held(jobs: JobTable, which: str) -> JobTable:

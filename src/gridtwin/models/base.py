@@ -30,7 +30,9 @@ class Surrogate(ABC):
 
     name: ClassVar[str] = ""
     """The module's name, set when the model is found."""
-    seed: int
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
 
     def fit(self, jobs: JobTable) -> Self:
         """Learn from the jobs; return the model itself.

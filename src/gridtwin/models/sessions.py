@@ -126,7 +126,7 @@ class Sessions:
         place = np.where(place > high, 2 * high - place + 1, place)
         if not len(self.ranked):
             return np.zeros(len(row))
-        return self.ranked[np.clip(place, np.minimum(low, high), high).clip(0)]
+        return np.asarray(self.ranked[np.clip(place, np.minimum(low, high), high).clip(0)])
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays under names that begin with ``sessions``."""

@@ -77,7 +77,7 @@ class Trace(Surrogate):
         gap_width: float = 0.05,
         blur: float = 0.01,
     ) -> None:
-        self.seed = seed
+        super().__init__(seed=seed)
         self.trees = trees
         self.leaf = leaf
         self.fraction = fraction

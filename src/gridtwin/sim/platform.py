@@ -8,7 +8,7 @@ cores = 4096
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from gridtwin.core.errors import FormatError, InputError
 from gridtwin.core.files import writing
+from gridtwin.trace import JobTable
+from gridtwin.trace.derive import machine_size
 
 __all__ = ["Platform", "Site"]
 
@@ -59,6 +61,25 @@ class Platform:
     def single(cls, cores: int, name: str = "machine") -> Self:
         """Return a platform of one site."""
         return cls((Site(name, cores),))
+
+    @classmethod
+    def observed(cls, jobs: JobTable) -> Self:
+        """Return the sites that the records name, each as large as it was used at the same time.
+
+        By recorded start and end times, else as if every job had started when it was submitted
+        (`gridtwin.trace.derive.machine_size`); a table without ``site`` is one machine. Raises
+        `SchemaError` where jobs have no submit time, run time or size.
+        """
+        frame = jobs.collect()
+        if "site" not in frame.columns:
+            return cls.single(machine_size(jobs))
+        parts = frame.drop_nulls("site").partition_by("site", as_dict=True)
+        whole = replace(jobs.provenance, machine_cores=None)
+        sizes = {
+            str(name): machine_size(JobTable(part.lazy(), whole))
+            for (name,), part in sorted(parts.items())
+        }
+        return cls(tuple(Site(name, size) for name, size in sizes.items()))
 
     @classmethod
     def load(cls, path: Path | str) -> Self:

@@ -8,8 +8,9 @@ from gridtwin import models
 from gridtwin.core.errors import InputError
 from gridtwin.core.progress import track
 from gridtwin.core.seeds import spawn
-from gridtwin.metrics import Evaluation, evaluate
-from gridtwin.metrics.scheduling import sites_of
+from gridtwin.metrics import Evaluation, evaluate, join
+from gridtwin.metrics.base import Group
+from gridtwin.metrics.sites import sites_of
 from gridtwin.sim import Platform, Result, simulate
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size
@@ -18,8 +19,8 @@ from gridtwin.trace.writers import write
 
 __all__ = ["Loop", "run_loop"]
 
-_ROWS = ("marginal", "joint", "detection", "privacy")
-_TRACES = ("temporal", "scheduling")
+_ROWS: tuple[Group, ...] = ("marginal", "joint", "detection", "privacy")
+_TRACES: tuple[Group, ...] = ("temporal", "scheduling")
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,17 @@ def run_loop(
         fitted.sample(seed=rng) for rng in track(rngs, "drawing traces", total=len(rngs))
     )
     write(traces[0], folder / "synthetic.parquet")
-    evaluation = rows.joined(evaluate(jobs, traces, None, cores, seed=seed, groups=_TRACES))
+    evaluation = join(rows, evaluate(jobs, traces, None, cores, seed=seed, groups=_TRACES))
     evaluation.save(folder)
+    platform = Platform.single(cores) if cores is not None else Platform.observed(jobs)
     simulations = {
-        name: simulate(trace, platform=_platform(jobs, cores), policy="easy", seed=seed)
+        name: simulate(
+            trace,
+            platform=platform,
+            policy="easy",
+            broker="recorded" if len(platform.sites) > 1 else None,
+            seed=seed,
+        )
         for name, trace in (("real", jobs), ("synthetic", traces[0]))
     }
     for name, result in simulations.items():
@@ -89,18 +97,13 @@ def run_loop(
     return Loop(jobs, traces, evaluation, simulations, _headline(jobs, evaluation), folder)
 
 
-def _platform(jobs: JobTable, cores: int | None) -> Platform:
-    """Return one machine, or the sites of the records at the size they were used."""
-    return Platform.single(cores) if cores is not None else Platform.observed(jobs)
-
-
 def _headline(jobs: JobTable, evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures to print, None where a metric does not apply."""
     names = {
         "C2ST AUC (half of the rows held out)": "c2st",
         "DCR-share": "dcr_share",
-        "inter-arrival KS": "interarrival_ks",
-        "offered load, synthetic / real": "offered_load",
+        "inter-arrival KS": "interarrival",
+        "offered load, synthetic / real": "load",
         "mean wait under EASY, synthetic / real": "wait_easy",
         "mean bounded slowdown under EASY, synthetic / real": "slowdown_easy",
     }

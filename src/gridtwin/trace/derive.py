@@ -101,10 +101,13 @@ def runnable(jobs: JobTable) -> Runnable:
 def machine_size(jobs: JobTable, ready: Runnable | None = None) -> int:
     """Return how many cores (GPUs, nodes: the unit of `runnable`) the machine has, 1 or more.
 
-    That is what the source states; otherwise the peak of what was in use at the same time by the
-    recorded start and end times; without those, the peak if every job had started when it was
-    submitted. An estimate is never smaller than the widest job; a stated size is taken as it is.
-    `ready` saves deriving it again.
+    That is what the source states; otherwise what was in use at the same time by the recorded
+    start and end times (all but the busiest 0.1 % of the time); without those, what would be if
+    every job had started when it was submitted. Records can overlap far beyond the machine: where
+    the use peaks above 1.5 times the widest job, is below that job half of the time, and most
+    jobs waited over ten minutes all the same, the widest job is taken for the machine. An
+    estimate is never smaller than the widest job; a stated size is taken as it is. `ready` saves
+    deriving it again.
     """
     ready = runnable(jobs) if ready is None else ready
     stated = jobs.provenance.machine_cores
@@ -113,16 +116,42 @@ def machine_size(jobs: JobTable, ready: Runnable | None = None) -> int:
     if not len(ready):
         return 1
     widest = int(ready.width.max())
+    start, end = ready.submit, ready.submit + ready.run
+    known, waited = np.ones(len(start), dtype=bool), 0.0
     if "start_time" in jobs:
         names = [name for name in ("start_time", "end_time") if name in jobs]
         recorded = jobs.collect(names)
-        start = _number(recorded, "start_time")[ready.row]
-        end = _number(recorded, "end_time")[ready.row]
-        end = np.where(end >= start, end, start + ready.run)
-        known = np.isfinite(start) & np.isfinite(end)
-        if known.any():
-            return max(peak_width(start[known], end[known], ready.width[known]), widest)
-    return max(peak_width(ready.submit, ready.submit + ready.run, ready.width), widest)
+        begun = _number(recorded, "start_time")[ready.row]
+        ended = _number(recorded, "end_time")[ready.row]
+        ended = np.where(ended >= begun, ended, begun + ready.run)
+        both = np.isfinite(begun) & np.isfinite(ended)
+        if both.any():
+            start, end, known = begun, ended, both
+            waited = float(np.mean((begun - ready.submit)[both] > 600))
+    half, most = _use(start[known], end[known], ready.width[known], (0.5, 0.999))
+    overlapping = most > 1.5 * widest and half <= widest and waited > 0.5
+    return widest if overlapping else max(most, widest)
+
+
+def _use(
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    width: NDArray[np.int64],
+    shares: tuple[float, ...],
+) -> list[int]:
+    """Return the width in use that is not passed during these shares of the busy time."""
+    time = np.concatenate([end, start])
+    order = np.argsort(time, kind="stable")
+    use = np.cumsum(np.concatenate([-width, width])[order])[:-1]
+    lasts = np.diff(time[order])
+    busy = (use > 0) & (lasts > 0)
+    use, lasts = use[busy], lasts[busy]
+    if not len(use):
+        return [0] * len(shares)
+    rising = np.argsort(use)
+    passed = np.cumsum(lasts[rising]) / lasts.sum()
+    at = np.minimum(np.searchsorted(passed, shares), len(use) - 1)
+    return [int(value) for value in use[rising][at]]
 
 
 def peak_width(start: ArrayLike, end: ArrayLike, width: ArrayLike) -> int:
