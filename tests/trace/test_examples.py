@@ -94,6 +94,16 @@ def test_arrivals_follow_the_daily_cycle(paper):
     assert share[:12].sum() < 0.5 * share[24:36].sum()
 
 
+def test_users_come_in_sessions_and_differ_in_activity(paper):
+    user, gap = paper["user"], paper["submit_time"].diff()
+    assert user.n_unique() == 60
+    same = user == user.shift(1)
+    assert same.filter(gap < 60).mean() > 0.75
+    assert same.filter(gap > 4 * 3600).mean() < 0.25
+    counts = user.value_counts()["count"]
+    assert counts.max() > 10 * counts.min()
+
+
 @pytest.mark.parametrize("options", [{"n": 0}, {"cores": 2}, {"load": 0.0}, {"load": 3.0}])
 def test_senseless_options_are_refused(options):
     with pytest.raises(InputError, match="expected"):

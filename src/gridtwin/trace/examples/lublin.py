@@ -257,11 +257,13 @@ def _clock(p: Parameters, even: np.ndarray) -> np.ndarray:
 def _users(submit: np.ndarray, rng: np.random.Generator, users: int = 60) -> list[str]:
     """Return who sends each job: Zipf's law over users, who stay for a session of jobs.
 
-    A job is its predecessor's user's with probability 0.5 if less than an hour has passed.
+    A job is its predecessor's user's with probability 0.9 exp(-gap / 30 min): as in real traces,
+    bursts are mostly of one user.
     """
     share = 1 / np.arange(1, users + 1)
     fresh = rng.choice(users, len(submit), p=share / share.sum())
-    stays = (rng.random(len(submit)) < 0.5) & (np.diff(submit, prepend=-np.inf) < 3600)
+    gap = np.diff(submit, prepend=-np.inf)
+    stays = rng.random(len(submit)) < 0.9 * np.exp(-gap / 1800)
     opens = np.maximum.accumulate(np.where(stays, 0, np.arange(len(submit))))
     return [f"u{user + 1:02d}" for user in fresh[opens]]
 
