@@ -30,6 +30,11 @@ def test_easy_by_hand_fills_the_hole_with_what_ends_in_time():
     assert starts(*CLASSIC, cores=4, backfill="easy") == [0, 10, 2, 20]
 
 
+def test_what_ends_at_the_very_reservation_is_in_time():
+    assert starts((0, 3, 10), (1, 4, 10), (2, 1, 8), cores=4, backfill="easy") == [0, 10, 2]
+    assert starts((0, 3, 10), (1, 4, 10), (2, 1, 9), cores=4, backfill="easy") == [0, 10, 20]
+
+
 def test_easy_lets_long_jobs_use_the_cores_that_the_first_does_not_need():
     # 5 cores: B needs 4 of them at 10, one is extra: C takes it for ever, D may not
     jobs = [(0, 3, 10), (1, 4, 10), (2, 1, 100), (3, 1, 100)]

@@ -90,6 +90,16 @@ def test_timeline_by_hand():
     ]
 
 
+def test_a_timeline_keeps_sites_apart_that_change_at_the_same_instant():
+    jobs = table((0.0, 1, 5.0), (5.0, 2, 2.0), site=["A", "B"])
+    assert simulate(jobs, platform=GRID, broker="recorded").timeline.rows() == [
+        (0, "A", 0, 1, 1),
+        (5, "A", 0, 0, 0),
+        (5, "B", 0, 1, 2),
+        (7, "B", 0, 0, 0),
+    ]
+
+
 def test_averages_over_bins_by_hand():
     averaged = simulate(table(*THREE), cores=4).averaged(4)
     assert averaged["time"].to_list() == [0, 5, 10, 15]
