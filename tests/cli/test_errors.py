@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import gridtwin
-from gridtwin.cli import main, train
+from gridtwin.cli import console, main, train
 
 
 @pytest.fixture
@@ -174,3 +174,19 @@ def test_main_needs_no_arguments_of_ours(monkeypatch, capsys):
         main()
     assert end.value.code in (0, None)
     assert capsys.readouterr().out == f"gridtwin {gridtwin.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "yes"),
+        (12345, "12,345"),
+        (0.123456, "0.1235"),
+        (1234567.8, "1,234,568"),
+        ([0.5, 2.0], "0.5 to 2"),
+        ("some text", "some text"),
+    ],
+)
+def test_cells_of_a_table(value, text):
+    assert console.number(value) == text

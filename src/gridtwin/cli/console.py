@@ -60,7 +60,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def number(value: object) -> str:
-    """Return a cell's text: four figures for a float, thousands apart, nothing for None."""
+    """Return a cell's text: four figures for a float, a range, nothing for None."""
     match value:
         case None:
             return ""
@@ -70,6 +70,8 @@ def number(value: object) -> str:
             return f"{value:,}"
         case float():
             return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+        case [low, high]:
+            return f"{number(low)} to {number(high)}"
         case _:
             return str(value)
 
