@@ -50,7 +50,7 @@ def test_a_broken_model_folder_is_refused(name, jobs, tmp_path):
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(FormatError, match="not a saved model"):
         gridtwin.models.load(tmp_path)
-    with pytest.raises(FormatError, match="holds no model.json"):
+    with pytest.raises(FormatError, match=r"holds no model\.json"):
         gridtwin.models.load(tmp_path / "nowhere")
 
 

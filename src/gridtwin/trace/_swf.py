@@ -9,8 +9,10 @@ import polars as pl
 from gridtwin.core.errors import InputError
 from gridtwin.trace.table import JobTable
 
-__all__ = ["text"]
+__all__ = ["SITES", "text"]
 
+SITES = "various, partitions are sites"
+"""What the header calls the computer of jobs that have a site."""
 _STATUS = {"finished": "1", "failed": "0", "cancelled": "5", "closed": "5"}
 _LABELS = {
     "user": "User",
@@ -170,6 +172,8 @@ def _header(
         "; TimeZoneString: UTC",
         f"; StartTime: {first:%a %b %d %H:%M:%S} UTC {first:%Y}",
     ]
+    if "site" in names:
+        lines.append(f"; Computer: {SITES}")
     if size is not None:
         lines.append(f"; MaxProcs: {size}")
     for column, key in _LABELS.items():

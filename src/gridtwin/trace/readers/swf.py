@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from gridtwin.trace._swf import SITES
 from gridtwin.trace.readers import Scan
 from gridtwin.trace.readers._columns import identity, numbers, reject
 from gridtwin.trace.readers._text import LINE, MALFORMED, RAW, REJECT, read_lines
@@ -172,6 +173,8 @@ def _is_grid(header: dict[str, list[str]]) -> bool:
 
     The partitions of a single machine share its processors and its queue.
     """
+    if SITES in header.get("Computer", []):
+        return True
     names = header.get("Partition", [])
     hosts = sum("." in text for text in names)
     various = any("various" in text.lower() for text in header.get("Computer", []))
