@@ -7,8 +7,8 @@ import pytest
 from gridtwin import metrics
 from gridtwin.metrics.joint import association_matrix, correlation_ratio, pearson, theils_u
 from gridtwin.metrics.marginal import divergence, ks_distance
-from gridtwin.metrics.temporal import autocorrelation, counts, fano
 from gridtwin.trace import JobTable
+from gridtwin.trace.arrivals import autocorrelation, counts, fano
 
 
 def table(**columns) -> JobTable:

@@ -6,8 +6,8 @@ import polars as pl
 from gridtwin.core.errors import SchemaError
 from gridtwin.metrics.base import Score, metric
 from gridtwin.metrics.marginal import ks_distance
-from gridtwin.metrics.temporal import submit_times
 from gridtwin.trace import JobTable
+from gridtwin.trace.arrivals import submit_times
 from gridtwin.trace.derive import runnable
 
 __all__ = ["site_arrivals", "site_work"]

@@ -5,12 +5,10 @@ import numpy as np
 from gridtwin.metrics.base import Score, metric
 from gridtwin.metrics.marginal import ks_distance
 from gridtwin.trace import JobTable
-from gridtwin.trace.resample import body
+from gridtwin.trace.arrivals import autocorrelation, counts, fano, submit_times
 
 __all__ = [
     "acf",
-    "autocorrelation",
-    "fano",
     "fano_day",
     "fano_hour",
     "interarrival",
@@ -21,39 +19,6 @@ _HOUR = 3600.0
 _WEEK = 168
 LAGS = (1, 24, 168)
 """Hours."""
-
-
-def submit_times(jobs: JobTable) -> np.ndarray:
-    """Return the known submit times (s), sorted; empty where there are none."""
-    if "submit_time" not in jobs:
-        return np.empty(0)
-    times = jobs.collect(["submit_time"])["submit_time"].drop_nulls().to_numpy()
-    return np.sort(times[np.isfinite(times)])
-
-
-def counts(submit: np.ndarray, width: float) -> np.ndarray:
-    """Return the numbers of jobs in bins of `width` s, from the full hour before the first job.
-
-    Of the trace's `body`; the last bin, which the trace does not fill, is left out.
-    """
-    submit = body(submit)
-    if not len(submit):
-        return np.zeros(0)
-    bins = ((submit - np.floor(submit[0] / _HOUR) * _HOUR) // width).astype(np.int64)
-    return np.bincount(bins)[:-1].astype(float)
-
-
-def fano(values: np.ndarray) -> float:
-    """Return variance / mean: 1 for a Poisson process, more for bursts; NaN for no counts."""
-    return float(values.var() / values.mean()) if len(values) > 1 and values.any() else float("nan")
-
-
-def autocorrelation(values: np.ndarray, lag: int) -> float:
-    """Return the autocorrelation at a lag (in bins), NaN for fewer than two lags of values."""
-    if len(values) < 2 * lag or not values.std():
-        return float("nan")
-    centred = values - values.mean()
-    return float(centred[lag:] @ centred[:-lag] / (centred @ centred))
 
 
 @metric("interarrival", goal="min", group="temporal", on="arrivals")

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridtwin.trace import arrivals
+
 __all__ = [
     "Floats",
     "cdf",
@@ -145,17 +147,9 @@ def hour_of_week(traces: Mapping[str, Floats]) -> pl.DataFrame:
     """
     rows = []
     for name, times in traces.items():
-        hours = np.floor(times[np.isfinite(times)] / 3600.0)
-        if len(hours) == 0:
-            continue
-        # 1970-01-01 was a Thursday: its first hour is the 72nd of a week that begins on Monday
-        slot = ((hours + 72) % 168).astype(int)
-        first, length = (hours.min() + 72) % 168, hours.max() - hours.min() + 1
-        later = (np.arange(168) - first) % 168
-        held = np.maximum(0, np.ceil((length - later) / 168))
-        jobs = np.bincount(slot, minlength=168)[held > 0] / held[held > 0]
-        frame = pl.DataFrame({"hour": np.flatnonzero(held > 0), "jobs": jobs, "trace": name})
-        rows.append(frame)
+        hour, jobs = arrivals.hour_of_week(times[np.isfinite(times)])
+        if len(hour):
+            rows.append(pl.DataFrame({"hour": hour, "jobs": jobs, "trace": name}))
     return pl.concat(rows) if rows else _empty(hour=pl.Int64, jobs=pl.Float64, trace=pl.String)
 
 
