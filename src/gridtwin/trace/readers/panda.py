@@ -11,9 +11,9 @@ import polars as pl
 
 from gridtwin.trace.readers import Scan
 from gridtwin.trace.readers._columns import identity, nonzero, numbers, times
-from gridtwin.trace.readers._text import LINE, RAW, REJECT, header, read_table
+from gridtwin.trace.readers._text import LINE, RAW, REJECT, Table, header, read_table
 
-__all__ = ["scan", "sniff"]
+__all__ = ["WANTS", "from_table", "scan", "sniff"]
 
 _TIMES = ("creationtime", "starttime", "endtime", "statechangetime", "modificationtime")
 _MEASURES = (
@@ -56,6 +56,9 @@ _LABELS = (
     "proddblock",
     "files_info",
 )
+WANTS = (*_LABELS, *_TIMES, *_MEASURES, *_ERRORS)
+"""The columns of the job table that are read; a source that lacks one gives nulls for it."""
+
 _WAITING = [
     "pending",
     "defined",
@@ -86,8 +89,11 @@ def sniff(path: Path, head: str) -> bool:
 
 def scan(path: Path) -> Scan:
     """Read the jobs; the five to eight error columns become one list of ``component:code``."""
-    wants = (*_LABELS, *_TIMES, *_MEASURES, *_ERRORS)
-    table = read_table(path, needs=("pandaid",), wants=wants, rename=str.lower)
+    return from_table(read_table(path, needs=("pandaid",), wants=WANTS, rename=str.lower))
+
+
+def from_table(table: Table) -> Scan:
+    """Return the jobs of a table of text in the columns `WANTS`, whatever source it is from."""
     rows = times(numbers(table.frame, _MEASURES), _TIMES)
     notes = list(table.notes)
     set_times = [pl.when(pl.col(name) > _NOT_SET).then(pl.col(name)) for name in _TIMES]
