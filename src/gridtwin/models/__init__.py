@@ -35,7 +35,7 @@ _models = Registry(
     __name__,
     "gridtwin.models",
     pick=_pick,
-    skip=frozenset({"base", "columns", "forest", "relations", "sessions"}),
+    skip=frozenset({"balance", "base", "columns", "forest", "relations", "sessions"}),
 )
 
 

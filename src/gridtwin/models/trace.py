@@ -1,11 +1,12 @@
 """The trace model: generates a trace, not rows. The default of gridtwin."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridtwin.models.balance import choose
 from gridtwin.models.base import State, Surrogate
 from gridtwin.models.columns import Column, granularity, leaders, read_columns
 from gridtwin.models.forest import LeafForest
@@ -22,10 +23,23 @@ from gridtwin.trace import TraceSchema
 __all__ = ["Trace"]
 
 _NOT_DRAWN = ("job_id", "parent_id", "task_id", "submit_time", "start_time", "end_time", "user")
+_LONG = 20.0
+"""The log of a pause that never ended."""
 _NEVER = -1e9
 """What a tree sees where there was no job before."""
+_WIDTHS = ("cores_req", "cores_alloc", "gpus_req", "nodes_req", "nodes_alloc")
+"""The size of a job is the first of these that the trace has."""
 CHUNK = 500_000
 """Jobs sampled at a time; memory is bounded by the output plus this many rows of features."""
+
+
+class _Draft(NamedTuple):
+    """Jobs under way: what the trees see of them, and the training rows drawn so far."""
+
+    X: NDArray[np.float32]
+    used: NDArray[np.int32]
+    """First the row whose place the job takes, then the rows of each column."""
+    source: dict[str, NDArray[np.int32]]
 
 
 class Trace(Surrogate):
@@ -35,9 +49,11 @@ class Trace(Surrogate):
        (`gridtwin.models.sessions`); each job imitates the place of one training job.
     2. *What*: the columns are drawn one after the other, those known at submit first. A column's
        trees see the time, the hour, the day of the week, the user, the job that this user sent
-       before in the training trace, and the columns already drawn; the value comes from another
-       training row in the same leaf (`gridtwin.models.forest`), hence atoms (powers of two, round
-       wall times) stay atoms.
+       before in the training trace, how long before, how long until the next one (users wait for
+       results), and the columns already drawn; the value comes from another training row in the
+       same leaf (`gridtwin.models.forest`), hence atoms (powers of two, round wall times) stay
+       atoms. Of two drafts of what a job does, the one is taken that keeps the work submitted on
+       its course.
     3. *Relations* hold by construction: columns that another determines follow it; the run time
        is drawn relative to the requested one and passes it only as real jobs did; cpu time scales
        with cores and run time; start = submit + wait and end = start + run.
@@ -63,6 +79,9 @@ class Trace(Surrogate):
     blur
         Relative standard deviation by which drawn numbers that do not repeat are spread, so that
         they are not copies.
+    memory
+        Seconds over which the work submitted follows that of the training trace
+        (`gridtwin.models.balance`).
     """
 
     def __init__(
@@ -76,6 +95,7 @@ class Trace(Surrogate):
         shift: float = 1800.0,
         gap_width: float = 0.05,
         blur: float = 0.01,
+        memory: float = 172_800.0,
     ) -> None:
         super().__init__(seed=seed)
         self.trees = trees
@@ -85,6 +105,7 @@ class Trace(Surrogate):
         self.shift = shift
         self.gap_width = gap_width
         self.blur = blur
+        self.memory = memory
 
     def _fit(self, frame: pl.DataFrame, rng: np.random.Generator) -> None:
         frame = with_offsets(frame, self.name)
@@ -141,8 +162,7 @@ class Trace(Surrogate):
 
     def _width(self) -> NDArray[np.float64] | None:
         """Return the size of each job, in whatever the trace counts it."""
-        names = ("cores_req", "cores_alloc", "gpus_req", "nodes_req", "nodes_alloc")
-        return next((self._or_zero(name) for name in names if name in self.columns_), None)
+        return next((self._or_zero(name) for name in _WIDTHS if name in self.columns_), None)
 
     def _context(self) -> NDArray[np.float32]:
         """Return what is known of each training row from its place: (n, features)."""
@@ -154,11 +174,13 @@ class Trace(Surrogate):
             mean = np.bincount(user, np.log1p(by)) / np.maximum(count, 1)
             features.append(np.argsort(np.argsort(mean, kind="stable"))[user])
         features.append(np.argsort(np.argsort(count, kind="stable"))[user])
-        before = _previous(user)
-        there = before >= 0
-        pause = np.log1p(np.maximum(submit - submit[before], 0.0))
-        features.append(np.where(there, pause, 20.0))
         axes = self._axes()
+        before, after = _neighbours(user)
+        for neighbour in (before, after):
+            there = neighbour >= 0
+            pause = np.log1p(np.abs(submit - submit[neighbour]))
+            features.append(np.where(there, pause, _LONG))
+        there = before >= 0
         features += [np.where(there, axes[name][before], _NEVER) for name in self.drawn_]
         return np.column_stack(features).astype(np.float32)
 
@@ -217,21 +239,49 @@ class Trace(Surrogate):
         rng: np.random.Generator,
     ) -> pl.DataFrame:
         """Draw all columns of some jobs that stand in the places of the training `rows`."""
-        X = context[rows]
-        source: dict[str, NDArray[np.int32]] = {}
-        used = rows[:, None].astype(np.int32)
-        for name in self.drawn_:
-            source[name] = self.forests_[name].draw(X, rng, used)
-            X = np.column_stack([X, axes[name][source[name]]])
-            used = np.column_stack([used, source[name]])
-        for name in self.columns_:
-            source.setdefault(name, source.get(self.leaders_.get(name, ""), used[:, 0]))
-        values = {name: c.values[source[name]] for name, c in self.columns_.items()}
-        self._blur(values, source, rng)
-        self._relate(values, source)
+        weighed = "run_time" in self.drawn_ and self._width() is not None
+        cut = self.drawn_.index("run_time") if weighed else len(self.drawn_)
+        draft = _Draft(context[rows], rows[:, None].astype(np.int32), {})
+        draft = self._draw(self.drawn_[:cut], draft, axes, rng)
+        drafts = [
+            self._values(self._draw(self.drawn_[cut:], draft, axes, rng), rng)
+            for _ in range(2 if weighed else 1)
+        ]
+        values = drafts[0]
+        if weighed:
+            names = next(name for name in _WIDTHS if name in self.columns_)
+            work = [np.nan_to_num(d["run_time"] * d[names]) for d in drafts]
+            target = self._or_zero("run_time")[rows] * self._or_zero(names)[rows]
+            second = choose((work[0], work[1]), target, times, self.memory)
+            values = {n: np.where(second, drafts[1][n], drafts[0][n]) for n in values}
         out = [column.give(values[name]) for name, column in self.columns_.items()]
         out += [column.give(column.values[rows]) for column in self.keys_.values()]
         return pl.DataFrame([pl.Series("submit_time", times), *out])
+
+    def _draw(
+        self,
+        names: list[str],
+        draft: "_Draft",
+        axes: dict[str, NDArray[np.float32]],
+        rng: np.random.Generator,
+    ) -> "_Draft":
+        """Draw some columns, one after the other; return the draft with them."""
+        X, used, source = draft.X, draft.used, dict(draft.source)
+        for name in names:
+            source[name] = self.forests_[name].draw(X, rng, used)
+            X = np.column_stack([X, axes[name][source[name]]])
+            used = np.column_stack([used, source[name]])
+        return _Draft(X, used, source)
+
+    def _values(self, draft: "_Draft", rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Return the values of all columns of a finished draft."""
+        own, source = draft.used[:, 0], dict(draft.source)
+        for name in self.columns_:
+            source.setdefault(name, source.get(self.leaders_.get(name, ""), own))
+        values = {name: c.values[source[name]] for name, c in self.columns_.items()}
+        self._blur(values, source, rng)
+        self._relate(values, source)
+        return values
 
     def _blur(
         self,
@@ -301,13 +351,14 @@ class Trace(Surrogate):
         }
 
 
-def _previous(user: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return for each job the one that the same user sent before, -1 for the first."""
+def _neighbours(user: NDArray[np.int32]) -> list[NDArray[np.int64]]:
+    """Return for each job the one that the same user sent before, and after; -1 for none."""
     order = np.argsort(user, kind="stable")
-    before = np.full(len(user), -1)
     same = np.diff(user[order]) == 0
+    before, after = np.full(len(user), -1), np.full(len(user), -1)
     before[order[1:][same]] = order[:-1][same]
-    return before
+    after[order[:-1][same]] = order[1:][same]
+    return [before, after]
 
 
 def _standard(values: NDArray[Any]) -> NDArray[np.float64]:
