@@ -26,15 +26,16 @@ def reject(reasons: Mapping[str, pl.Expr]) -> pl.Expr:
 def numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
     """Turn columns of text into numbers; a row with another word is rejected."""
     names = [name for name in names if name in frame.columns]
-    if not names:
-        return frame
-    parsed = {name: pl.col(name).cast(pl.Float64, strict=False) for name in names}
-    reasons = {
-        f"not a number: {name}": pl.col(name).is_not_null()
-        & ~value.is_finite().fill_null(value=False)
-        for name, value in parsed.items()
-    }
-    return frame.with_columns(reject(reasons), **parsed)
+    parsed, reasons = [], {}
+    for name in names:
+        text = frame[name]
+        words = text.str.strip_chars() if text.dtype == pl.String else text
+        value = words.cast(pl.Float64, strict=False)
+        if value.is_finite().sum() < text.count():  # only then is the slow part needed
+            finite = value.is_finite().fill_null(value=False)
+            reasons[f"not a number: {name}"] = pl.lit(text.is_not_null() & ~finite)
+        parsed.append(value)
+    return frame.with_columns(reject(reasons), *parsed) if parsed else frame
 
 
 def times(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
@@ -86,18 +87,30 @@ def identity(column: str) -> pl.Expr:
 
 def _time(text: pl.Series) -> pl.Series:
     """Return seconds since 1970, null where it is no time."""
-    name = text.name
-    plain = pl.col(name).str.replace("T", " ", literal=True)
-    found = [
-        plain.str.strptime(pl.Datetime("us"), form, strict=False).dt.epoch("us").cast(pl.Float64)
-        / 1e6
-        for form in _TIMES
-    ]
-    number = pl.col(name).cast(pl.Float64, strict=False)
-    found.append(pl.when(number.is_finite()).then(number))
-    if text.str.contains(_ZONED).any():
-        zoned = plain.str.replace(r"Z$", "+00:00").str.to_datetime(
-            "%Y-%m-%d %H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC"
-        )
-        found.append(zoned.dt.epoch("us").cast(pl.Float64) / 1e6)
-    return text.to_frame().select(pl.coalesce(found).alias(name)).to_series()
+    plain = text.str.replace("T", " ", literal=True)
+    found = pl.Series(text.name, [None], pl.Float64).new_from_index(0, len(text))
+    for parse in (*_TIMES, _number, _zoned):
+        if found.null_count() == text.null_count():
+            break
+        value = _stamp(plain, parse) if isinstance(parse, str) else parse(plain)
+        found = found.zip_with(found.is_not_null(), value)
+    return found
+
+
+def _stamp(text: pl.Series, form: str) -> pl.Series:
+    found = text.str.strptime(pl.Datetime("us"), form, strict=False)
+    return found.dt.epoch("us").cast(pl.Float64) / 1e6
+
+
+def _number(text: pl.Series) -> pl.Series:
+    value = text.cast(pl.Float64, strict=False)
+    return value.zip_with(value.is_finite(), pl.Series([None], dtype=pl.Float64))
+
+
+def _zoned(text: pl.Series) -> pl.Series:
+    if not text.str.contains(_ZONED).any():
+        return pl.Series(text.name, [None], pl.Float64).new_from_index(0, len(text))
+    found = text.str.replace(r"Z$", "+00:00").str.to_datetime(
+        "%Y-%m-%d %H:%M:%S%.f%z", strict=False, time_unit="us", time_zone="UTC"
+    )
+    return found.dt.epoch("us").cast(pl.Float64) / 1e6

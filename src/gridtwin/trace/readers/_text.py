@@ -21,12 +21,17 @@ __all__ = [
     "MALFORMED",
     "RAW",
     "REJECT",
+    "SPAN",
     "UNKNOWN",
     "Table",
+    "chosen",
+    "column_names",
+    "decoded",
     "head",
     "header",
     "read_lines",
     "read_table",
+    "records",
 ]
 
 REJECT = "_reject"
@@ -43,8 +48,10 @@ UNKNOWN = ("", "nan", "NaN", "NULL", "null", "None", "none", "NA", "N/A", "\\N")
 """Words that stand for a value that is not there."""
 
 _HEAD = 1 << 16
-_SPAN = 1000  # lines that one quoted record may take; bounds the work on a lone quote
+SPAN = 1000
+"""Lines that one quoted record may take; bounds the work on a lone quote."""
 _CHUNK = 20_000
+_CONTROL = bytes({*range(32), 127} - set(b"\t\n\v\f\r\x1b"))
 _PACKED = {
     b"BZh": "a bzip2 file",
     b"\xfd7zXZ": "an xz file",
@@ -85,7 +92,7 @@ def head(path: Path) -> str:
     if not data.strip():
         raise FormatError(f"{path} is empty; expected a file of job records")
     first_line = data.split(b"\n", 1)[0]
-    if b"\0" in first_line or data.count(b"\0") > len(data) / 20:
+    if b"\0" in first_line or len(data) - len(data.translate(None, _CONTROL)) > len(data) / 20:
         raise FormatError(f"{path} is a binary file; expected job records as text or Parquet")
     return _lines_by_newline(data.decode("utf-8-sig", errors="replace"))
 
@@ -101,7 +108,7 @@ def read_lines(path: Path, *, comment: str | None = None) -> tuple[pl.DataFrame,
 
     The frame has the columns `RAW` (without the line's end) and `LINE`.
     """
-    text, notes = _text(path)
+    text, notes = decoded(_bytes(path))
     lines = pl.DataFrame({RAW: text.split("\n")}, schema={RAW: pl.String})
     lines = lines.with_row_index(LINE, offset=1)
     bare = pl.col(RAW).str.strip_chars()
@@ -134,23 +141,25 @@ def read_table(
     lines, notes = read_lines(path)
     if lines.is_empty():
         raise FormatError(f"{path} is empty; expected a header line and job records")
-    names = _names(path, lines[RAW][0], separator, quotes, rename)
-    needs = list(needs)
-    missing = [name for name in needs if name not in names]
-    if missing:
-        raise FormatError(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)[:300]}"
-        )
-    rows = _records(lines[1:], names, separator, quotes)
+    names = column_names(path, lines[RAW][0], needs, separator, quotes=quotes, rename=rename)
+    rows = records(lines[1:], names, separator, quotes=quotes)
     asked = list(dict.fromkeys([*needs, *wants]))
-    text = [
-        pl.col(name) if name in names else pl.lit(None, pl.String).alias(name) for name in asked
-    ]
-    text = [column.str.strip_chars() for column in text] if strip else text
-    rows = rows.select(*text, REJECT, LINE, RAW)
-    words = list(unknown)
-    rows = rows.with_columns(pl.when(~pl.col(asked).is_in(words)).then(pl.col(asked)))
-    return Table(rows, tuple(names), tuple(notes))
+    return Table(chosen(rows, asked, unknown, strip=strip), tuple(names), tuple(notes))
+
+
+def chosen(
+    rows: pl.DataFrame, asked: Iterable[str], unknown: Iterable[str], *, strip: bool
+) -> pl.DataFrame:
+    """Return the columns asked for, null where they are absent or say a word of `unknown`."""
+    asked, words = list(asked), list(unknown)
+    columns = []
+    for name in asked:
+        column = pl.col(name) if name in rows.columns else pl.lit(None, pl.String).alias(name)
+        if rows.schema.get(name, pl.String()) == pl.String():
+            column = column.str.strip_chars() if strip else column
+            column = pl.when(~column.is_in(words)).then(column)
+        columns.append(column)
+    return rows.select(*columns, REJECT, LINE, RAW)
 
 
 def _bytes(path: Path, limit: int = -1) -> bytes:
@@ -167,8 +176,8 @@ def _bytes(path: Path, limit: int = -1) -> bytes:
         raise FormatError(f"{path} is a truncated or damaged gzip file: fetch it again") from error
 
 
-def _text(path: Path) -> tuple[str, list[str]]:
-    data = _bytes(path)
+def decoded(data: bytes) -> tuple[str, list[str]]:
+    """Return bytes as text, and a note where they are not UTF-8; old Macs' line ends are mended."""
     notes = []
     try:
         text = data.decode("utf-8-sig")
@@ -183,9 +192,16 @@ def _lines_by_newline(text: str) -> str:
     return text if "\n" in text else text.replace("\r", "\n")
 
 
-def _names(
-    path: Path, line: str, separator: str, quotes: bool, rename: Callable[[str], str]
+def column_names(
+    path: Path,
+    line: str,
+    needs: Iterable[str],
+    separator: str,
+    *,
+    quotes: bool,
+    rename: Callable[[str], str],
 ) -> list[str]:
+    """Return the names in a header line; raises `FormatError` unless all in `needs` are there."""
     names = header(line, separator) if quotes else [f.strip() for f in line.split(separator)]
     names = [rename(name) for name in names]
     # blank names, and names that the table uses itself, are told apart by their position
@@ -193,10 +209,17 @@ def _names(
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise FormatError(f"{path} has the column {', '.join(twice)} more than once in its header")
+    missing = [name for name in needs if name not in names]
+    if missing:
+        raise FormatError(
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)[:300]}"
+        )
     return names
 
 
-def _records(lines: pl.DataFrame, names: list[str], separator: str, quotes: bool) -> pl.DataFrame:
+def records(
+    lines: pl.DataFrame, names: list[str], separator: str, *, quotes: bool = True
+) -> pl.DataFrame:
     """Split lines into fields: those with quotes one by one, all others at once."""
     quoted = pl.DataFrame()
     if quotes and lines[RAW].str.contains('"', literal=True).any():
@@ -240,7 +263,7 @@ def _quoted_records(
         if start < done:
             continue
         stop, odd = start + 1, raw[start].count('"') % 2
-        while odd and stop < min(len(raw), start + _SPAN):
+        while odd and stop < min(len(raw), start + SPAN):
             odd ^= raw[stop].count('"') % 2
             stop += 1
         fields = None if odd else _fields("\n".join(raw[start:stop]), separator)
