@@ -16,6 +16,7 @@ from gridtwin.report.theme import NARROW, WIDE, Chart, ordered, styled, trace_co
 __all__ = [
     "Axis",
     "association",
+    "axis_of",
     "distribution",
     "hours_of_week",
     "over_time",
@@ -69,7 +70,7 @@ def distribution(
                 "x:Q",
                 title=title,
                 scale=alt.Scale(type=kind, domain=ends.tolist(), nice=False, zero=False),
-                axis=_axis(axis, *ends.tolist()),
+                axis=axis_of(axis, *ends.tolist()),
             ),
             y=alt.Y(
                 "share:Q",
@@ -85,7 +86,7 @@ def distribution(
     return styled(chart)
 
 
-def _axis(axis: Axis, low: float, high: float) -> alt.Axis:
+def axis_of(axis: Axis, low: float, high: float) -> alt.Axis:
     """Return an axis that names times as people do and writes 1500 as 1.5k."""
     if axis == "log seconds":
         names = ", ".join(f"'{seconds}': '{text}'" for seconds, text in _TIMES.items())

@@ -18,7 +18,6 @@ from gridtwin.trace.encode import modelled_columns
 
 __all__ = ["Figure", "attributes", "cdf_chart", "floats", "relations"]
 
-Section = Literal["attributes", "relations", "arrivals", "queues"]
 Traces = Mapping[str, JobTable]
 
 MOST_NUMBERS = 12
@@ -32,7 +31,8 @@ class Figure:
 
     key: str
     """Stem of its file name."""
-    section: Section
+    section: str
+    """Key of the section of the page."""
     title: str
     caption: str
     """What to look for, in one or two sentences."""

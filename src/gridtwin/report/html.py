@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-from markupsafe import Markup, escape
-
 from gridtwin.core.files import writing
 from gridtwin.report import facts, verdict
 from gridtwin.report.dynamics import arrivals, fidelity, queues
-from gridtwin.report.export import Format, inline, save_figures, to_svg
-from gridtwin.report.figures import Figure, attributes, relations
+from gridtwin.report.export import Format, to_svg
+from gridtwin.report.figures import attributes, relations
 from gridtwin.report.numbers import number
+from gridtwin.report.page import environment, save, sections
 from gridtwin.trace import JobTable
 
 if TYPE_CHECKING:
@@ -94,10 +92,10 @@ def write_report(
     drawn += relations(traces) + arrivals(traces) + fidelity(rows) + queues(simulations)
     folder = Path(folder)
     pictures = {figure.key: to_svg(figure.chart) for figure in drawn}
-    _save(drawn, pictures, folder / "figures", figures)
+    save(drawn, pictures, folder / "figures", figures)
     simulated, simulation_rows = facts.simulation_table(simulations)
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             title=title,
@@ -108,7 +106,7 @@ def write_report(
             headlines=verdict.headlines(rows),
             sentences=evaluation.verdict if evaluation is not None else (),
             judged_notes=evaluation.notes if evaluation is not None else (),
-            sections=_sections(drawn, pictures),
+            sections=sections(drawn, pictures, _SECTIONS),
             left_out=left_out,
             simulated=simulated,
             simulation_rows=simulation_rows,
@@ -128,50 +126,6 @@ def _cores(evaluation: "Evaluation | None", simulations: "Mapping[str, Result]")
     if evaluation is not None and evaluation.sizes.get("cores"):
         return evaluation.sizes["cores"]
     return next((result.cores for result in simulations.values()), None)
-
-
-def _save(
-    drawn: Sequence[Figure], pictures: Mapping[str, str], folder: Path, formats: Sequence[Format]
-) -> None:
-    """Write the charts' own files; SVGs are those of the page, not drawn twice."""
-    if "svg" in formats:
-        for key, svg in pictures.items():
-            with writing(folder / f"{key}.svg") as temporary:
-                temporary.write_text(svg, encoding="utf-8")
-    others = [name for name in formats if name != "svg"]
-    save_figures({figure.key: figure.chart for figure in drawn}, folder, others)
-
-
-def _environment() -> jinja2.Environment:
-    """Return the templates' environment: every value is escaped unless it is our own markup."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("gridtwin.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _sections(drawn: Sequence[Figure], pictures: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the sections that have a figure, with their figures ready to print."""
-    sections = []
-    for key, title, intro in _SECTIONS:
-        inside = [
-            {
-                "key": figure.key,
-                "title": figure.title,
-                "caption": figure.caption,
-                "size": figure.size,
-                # vl-convert escapes the texts within the picture; the rest is its own markup
-                "svg": Markup(inline(pictures[figure.key], figure.key, str(escape(figure.title)))),
-            }
-            for figure in drawn
-            if figure.section == key
-        ]
-        if inside:
-            sections.append({"key": key, "title": title, "intro": intro, "figures": inside})
-    return sections
 
 
 def _groups(rows: "Sequence[Row]") -> list[dict[str, Any]]:
