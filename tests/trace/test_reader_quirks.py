@@ -133,6 +133,13 @@ def test_swf_epoch_submit_times_are_not_shifted_by_the_header(tmp_path):
     assert jobs.collect()["submit_time"][0] == 1_400_000_000
 
 
+def test_swf_of_a_header_alone_has_no_jobs_and_tells_nothing_of_their_times(tmp_path):
+    path = write(tmp_path / "x.swf", "; Version: 2.2\n; UnixStartTime: 1000000000\n")
+    jobs = read(path)
+    assert len(jobs) == 0
+    assert not any("Submit times" in note for note in jobs.provenance.notes)
+
+
 def test_swf_queue_0_everywhere_without_a_name_says_nothing(tmp_path):
     jobs = swf(tmp_path, "1 0 -1 10 1 -1 -1 -1 -1 -1 1 -1 -1 -1 0 -1 -1 -1")
     assert "queue" not in jobs
@@ -295,7 +302,7 @@ def test_slurm_table_limits_exit_codes_and_jobs_that_never_started():
 
 
 def test_panda_20_columns_with_bom_crlf_and_us_dates():
-    jobs = sample("panda.c20.csv")
+    jobs = read(SAMPLES / "panda.c20.csv", keep_names=True)
     row = job(jobs, "6089452800")
     assert row["submit_time"] == 1706357400.0  # 2024-01-27 12:10 UTC
     assert (row["user"], row["project"], row["prodstep"]) == ("ann0", "mc16_13TeV", "deriv")

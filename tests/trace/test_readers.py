@@ -68,7 +68,8 @@ def test_a_scan_has_a_row_for_each_record_line(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_gzip_and_the_format_name_change_nothing(path, tmp_path):
+def test_gzip_and_the_format_name_change_nothing(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRIDTWIN_KEY", "the same for both")
     if path.suffix == ".parquet":
         pytest.skip("Parquet is packed already")
     packed = write(tmp_path / f"{path.name}.gz", gzip.compress(path.read_bytes()))
@@ -145,6 +146,7 @@ def test_two_claims_are_an_error(tmp_path):
         ("b,11,5,-1,u", "negative cores req"),
         ("b,11,5,1.5,u", "not a whole number: cores_req"),
         ("b,11,5,1e300,u", "too large: cores_req"),
+        ("b,11,1e300,1,u", "too large: run_time"),
         ("b,1670000000000,5,1,u", "time out of range: submit_time"),
         ("b,-7,5,1,u", "time out of range: submit_time"),
         ("a,11,5,1,u", "duplicate job_id"),

@@ -13,8 +13,8 @@ kept under a named reason, and sorts by submit time.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256 as digest
 from pathlib import Path
 
@@ -25,9 +25,12 @@ from gridtwin.core.files import sha256, writing
 from gridtwin.core.registry import Registry
 from gridtwin.trace.readers._checks import check
 from gridtwin.trace.readers._foreign import why_not
+from gridtwin.trace.readers._grid import located, unnamed
 from gridtwin.trace.readers._text import LINE, MALFORMED, RAW, REJECT, head, header
 from gridtwin.trace.schema import TraceSchema
 from gridtwin.trace.table import JobTable, Provenance
+from gridtwin.trace.tables import queue_map as shipped_queue_map
+from gridtwin.trace.tables import read_queue_map
 
 __all__ = ["LINE", "RAW", "REJECT", "Scan", "read", "readers", "sniff"]
 
@@ -48,12 +51,21 @@ class Scan:
     frame: pl.LazyFrame
     machine_cores: int | None = None
     notes: tuple[str, ...] = ()
+    repairs: Mapping[str, int] = field(default_factory=dict)
+    """Jobs that were repaired, by what there was to say of them ("have no core count: …")."""
+    persons: tuple[str, ...] = ()
+    """Columns that may hold names of persons; `read` replaces them by pseudonyms."""
+    grid: bool = False
+    """The queues are those of a grid; `read` looks up the site of each."""
 
 
 def read(
     path: Path | str | Sequence[Path | str],
     format: str = "auto",
     rejects: Path | str | None = None,
+    *,
+    keep_names: bool = False,
+    queue_map: Path | str | None = None,
 ) -> JobTable:
     """Read job records from a file, a folder or several files of one format into a table.
 
@@ -69,7 +81,14 @@ def read(
     format
         A name of `readers`, or ``"auto"``: the one reader whose ``sniff`` claims the file.
     rejects
-        Where to write the rows not kept, as CSV: file, line, reason, row.
+        Where to write the rows not kept, as CSV: file, line, reason, row as it stands in the
+        source, with the names in it.
+    keep_names
+        Keep names of persons; by default each is replaced by a keyed hash (`trace.pseudonyms`).
+        Numbers that stand for users stay either way.
+    queue_map
+        CSV of queue and site, for the queues of a grid; its rows come before the shipped ones
+        (`trace.tables.queue_map`). A queue in neither is a site of its own.
 
     Raises
     ------
@@ -95,8 +114,9 @@ def read(
     scans = [reader.scan(file) for file in paths]
     frames = [scan.frame.with_columns(pl.lit(i).alias(_FILE)) for i, scan in enumerate(scans)]
     rows = pl.concat(frames, how="diagonal_relaxed").collect()
-    notes = list(dict.fromkeys(note for scan in scans for note in scan.notes))
-    rows = check(_identified(_without_empty(rows, notes), notes))
+    notes = [*dict.fromkeys(note for scan in scans for note in scan.notes), *_repairs(scans)]
+    rows = _finished(_without_empty(rows, notes), scans, notes, keep_names, queue_map)
+    rows = check(_identified(rows, notes))
     dropped = _count(rows)
     if rows.height and dropped.get(MALFORMED) == rows.height:
         raise FormatError(
@@ -185,6 +205,34 @@ def _without_empty(rows: pl.DataFrame, notes: list[str]) -> pl.DataFrame:
     if "submit_time" in empty:
         notes.append("No row has a submit time: the table has none.")
     return rows.drop([name for name in empty if name != "job_id"])
+
+
+def _repairs(scans: list[Scan]) -> list[str]:
+    """Return a note for each kind of repair, with the number of jobs in all the scans."""
+    counts: Counter[str] = Counter()
+    for scan in scans:
+        counts.update(scan.repairs)
+    return [f"{count} jobs {words}." for words, count in counts.items() if count]
+
+
+def _finished(
+    rows: pl.DataFrame,
+    scans: list[Scan],
+    notes: list[str],
+    keep_names: bool,
+    queue_map: Path | str | None,
+) -> pl.DataFrame:
+    """Return the rows with sites for the queues of a grid and without names of persons."""
+    if any(scan.grid for scan in scans):
+        queues = shipped_queue_map() if queue_map is None else read_queue_map(queue_map)
+        rows, more = located(rows, queues)
+        notes += more
+    elif queue_map is not None:
+        raise InputError(f"only records of a grid have a map of queues: leave out {queue_map}")
+    persons = tuple(dict.fromkeys(name for scan in scans for name in scan.persons))
+    rows, more = unnamed(rows, persons, keep=keep_names)
+    notes += more
+    return rows
 
 
 def _identified(rows: pl.DataFrame, notes: list[str]) -> pl.DataFrame:

@@ -88,7 +88,7 @@ def scan(path: Path) -> Scan:
     peak = pl.when(pl.col("_job").is_not_null()).then(_memory("maxrss").max().over("_job"))
     rows = rows.with_columns(peak.alias("_peak"), _attempt().alias("_attempt"))
     notes = (*table.notes, "Times without a zone are taken as UTC.")
-    return Scan(_canonical(rows).lazy(), notes=notes)
+    return Scan(_canonical(rows).lazy(), notes=notes, persons=("user",))
 
 
 def _attempt() -> pl.Expr:

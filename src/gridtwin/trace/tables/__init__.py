@@ -32,9 +32,9 @@ _QUEUES = ("queue", "site", "kind", "atlas_site")
 def error_codes() -> pl.DataFrame:
     """Return PanDA's 381 error codes, one a row.
 
-    Columns: word ("component:code"), component, code, name, description, stage, source; ``stage`` is
-    the phase of the job's life that a code speaks of (ours: the monitor's own categories are not
-    public). Codes mean nothing without their component.
+    Columns: word ("component:code"), component, code, name, description, stage, source. The stage
+    is the phase of the job's life that a code speaks of (ours: the monitor's own categories are
+    not public). Codes mean nothing without their component.
     """
     frame = _csv("error_codes.csv").with_columns(
         pl.concat_str("component", "code", separator=":").alias("word"),
