@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 import gridtwin
 from gridtwin.cli import console, main, train
@@ -100,11 +101,21 @@ def test_unknown_policy_and_format(run, trace, tmp_path):
 
 
 def test_settings_are_toml_values_or_text():
-    known = ["a", "b", "c", "d", "e"]
+    known = {"a": 1, "b": 1.0, "c": False, "d": (), "e": ""}
     texts = ["a=5", "b=0.5", "c=true", "d=[1, 2]", "e=plain text"]
     values = train.parse_settings(texts, "m", known)
     assert values == {"a": 5, "b": 0.5, "c": True, "d": [1, 2], "e": "plain text"}
-    assert train.parse_settings(["a=1\nb=2"], "m", known) == {"a": "1\nb=2"}
+    assert train.parse_settings(["e=1\nb=2"], "m", known) == {"e": "1\nb=2"}
+    assert train.parse_settings(["b=2"], "m", known) == {"b": 2}
+
+
+@pytest.mark.parametrize(
+    "setting", ["a=x", "a=", "a=2.5", "a=true", "b=nan", "b=inf", "b='2'", "c=1", "e=3", "a=1\nb=2"]
+)
+def test_settings_of_another_kind_than_the_default(setting):
+    known = {"a": 1, "b": 1.0, "c": False, "d": (), "e": ""}
+    with pytest.raises(typer.BadParameter, match=f"^{setting[0]}: expected a? ?[a-z ]+, such as"):
+        train.parse_settings([setting], "m", known)
 
 
 def test_a_folder_that_is_no_model(run, tmp_path):
@@ -112,6 +123,38 @@ def test_a_folder_that_is_no_model(run, tmp_path):
     assert done.code == 1
     assert is_one_sentence(done)
     assert "gridtwin train" in done.err
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "simulate", "report", "demo"])
+def test_a_file_where_a_folder_should_be_written(run, trace, tmp_path, command):
+    (tmp_path / "file").write_text("mine")
+    args = {
+        "train": ("trace", trace),
+        "evaluate": ("--train", trace, "--synthetic", trace),
+        "simulate": ("--jobs", trace),
+        "report": ("--train", trace, "--synthetic", trace),
+        "demo": ("--data", trace),
+    }[command]
+    done = run(command, *args, "-o", tmp_path / "file")
+    assert done.code == 2
+    assert "is a file" in done.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_where_a_file_should_be_written(run, trace, tmp_path):
+    (tmp_path / "o.csv").mkdir()
+    done = run("export", trace, "-o", tmp_path / "o.csv")
+    assert done.code == 1
+    assert is_one_sentence(done)
+    assert "o.csv is a folder; give the name of a file" in done.err
+
+
+def test_report_checks_the_policy_before_the_long_work(run, trace, tmp_path):
+    args = ("--train", trace, "--synthetic", trace, "-o", tmp_path / "r", "--policy", "eazy")
+    done = run("report", *args)
+    assert done.code == 2
+    assert is_one_sentence(done)
+    assert not (tmp_path / "r").exists()
 
 
 def test_an_output_of_unknown_format(run, trace, tmp_path):

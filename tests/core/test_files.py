@@ -2,6 +2,7 @@ import hashlib
 
 import pytest
 
+from gridtwin.core.errors import InputError
 from gridtwin.core.files import sha256, writing
 
 
@@ -33,3 +34,9 @@ def test_sha256(tmp_path):
     data = b"x" * (3 << 20)
     (tmp_path / "f").write_bytes(data)
     assert sha256(tmp_path / "f") == hashlib.sha256(data).hexdigest()
+
+
+def test_a_folder_is_not_written_over(tmp_path):
+    with pytest.raises(InputError, match="is a folder; give the name of a file"), writing(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []

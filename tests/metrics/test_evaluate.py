@@ -8,6 +8,7 @@ import pytest
 from gridtwin import metrics
 from gridtwin.core.errors import InputError
 from gridtwin.metrics import Evaluation, evaluate
+from gridtwin.metrics.verdict import verdict
 from gridtwin.trace import JobTable
 
 CORES = 64
@@ -215,3 +216,32 @@ def test_the_verdict_tells_good_from_bad(jobs, evaluation):
     )
     assert "do not publish" in copied
     assert "copies of training rows" in copied
+
+
+def test_any_seed_will_do(jobs):
+    few = parted(jobs, slice(0, 60))
+    large = evaluate(few, few, cores=CORES, seed=2**40 + 7, groups=("detection",))
+    assert large["c2st"].synthetic is not None
+
+
+def test_a_holdout_without_common_columns_is_no_reference(jobs):
+    bare = jobs.with_frame(jobs.frame.select("job_id"))
+    evaluation = evaluate(jobs, redrawn(jobs, 1), bare, CORES, groups=("detection", "privacy"))
+    assert evaluation["dcr_share"].detail["reason"] == "no columns to compare"
+    assert evaluation["dcr"].synthetic is not None
+
+
+def test_correlations_of_a_handful_of_rows_are_not_judged(jobs):
+    few = parted(jobs, slice(0, 9))
+    evaluation = evaluate(jobs, few, cores=CORES, groups=("joint",))
+    assert evaluation["diff_corr"].synthetic is None
+    assert "associations need 10 or more" in evaluation["diff_corr"].detail["reason"]
+    assert not any("Correlations between columns" in s for s in evaluation.verdict)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.01, "hold"), (0.04, "nearly hold, off by"), (0.2, "are off by")]
+)
+def test_words_on_correlations(value, said):
+    row = metrics.Row("diff_corr", "joint", "min", "d", value, 0.005, 0.0, None, None)
+    assert f"Correlations between columns {said}" in verdict([row])[0]

@@ -83,8 +83,8 @@ def test_association_matrix_is_u_of_the_row_given_the_column():
 
 
 def test_diff_corr_of_a_broken_pair():
-    real = table(user=["a", "a", "b", "b"], group=["x", "x", "y", "y"])
-    broken = table(user=["a", "a", "b", "b"], group=["x", "y", "x", "y"])
+    real = table(user=["a", "a", "b", "b"] * 3, group=["x", "x", "y", "y"] * 3)
+    broken = table(user=["a", "a", "b", "b"] * 3, group=["x", "y", "x", "y"] * 3)
     assert metrics.get("diff_corr")(real, broken).value == pytest.approx(1)
 
 

@@ -134,7 +134,8 @@ def test_swf_epoch_submit_times_are_not_shifted_by_the_header(tmp_path):
 
 
 def test_swf_of_a_header_alone_has_no_jobs_and_tells_nothing_of_their_times(tmp_path):
-    path = write(tmp_path / "x.swf", "; Version: 2.2\n; UnixStartTime: 1000000000\n")
+    path = tmp_path / "x.swf"
+    path.write_text("; Version: 2.2\n; UnixStartTime: 1000000000\n")
     jobs = read(path)
     assert len(jobs) == 0
     assert not any("Submit times" in note for note in jobs.provenance.notes)

@@ -13,9 +13,9 @@ def command(
         Path | None, typer.Option(help="Job records; by default an embedded synthetic example.")
     ] = None,
     cores: Cores = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for all results.")] = Path(
-        "runs/demo"
-    ),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", file_okay=False, help="Folder for all results.")
+    ] = Path("runs/demo"),
     samples: Annotated[int, typer.Option(min=1, help="Synthetic traces to draw.")] = 20,
     seed: Seed = 0,
     as_json: Json = False,

@@ -18,7 +18,9 @@ def command(
     synthetic: Annotated[
         list[Path], typer.Option(help="A synthetic trace; repeat it for several samples.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the scores.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", file_okay=False, help="Folder for the scores.")
+    ],
     holdout: Annotated[
         Path | None, typer.Option(help="Real jobs kept from the model, as the reference.")
     ] = None,

@@ -13,7 +13,9 @@ def command(
     synthetic: Annotated[
         list[Path], typer.Option(help="A synthetic trace; repeat it for several samples.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", file_okay=False, help="Folder for the report.")
+    ],
     holdout: Annotated[
         Path | None, typer.Option(help="Real jobs kept from the model, as the reference.")
     ] = None,
@@ -26,17 +28,14 @@ def command(
     """Score and simulate synthetic traces beside the real one, and write an HTML page."""
     import gridtwin
     from gridtwin.report import write_report
-    from gridtwin.trace.derive import machine_size
+    from gridtwin.study import side_by_side
 
+    gridtwin.policy.get(policy)  # a wrong name is told before the long work
     real, samples = read(train), [read(path) for path in synthetic]
     held = None if holdout is None else read(holdout)
-    cores = cores or machine_size(real)
     evaluation = gridtwin.evaluate(real, samples, held, cores, seed=seed)
     evaluation.save(output)
-    simulations = {
-        name: gridtwin.simulate(jobs, cores=cores, policy=policy, seed=seed)
-        for name, jobs in (("real", real), ("synthetic", samples[0]))
-    }
+    simulations = side_by_side(real, samples[0], cores=cores, policy=policy, seed=seed)
     page = write_report(
         output,
         title=title or f"{synthetic[0].name} against {train.name}",
@@ -47,6 +46,12 @@ def command(
         provenance={"real trace": str(train), "seed": str(seed), "policy": policy},
     )
     if as_json:
-        print_json({"report": str(page), "cores": cores, "evaluation": evaluation.to_json()})
+        print_json(
+            {
+                "report": str(page),
+                "cores": simulations["real"].cores,
+                "evaluation": evaluation.to_json(),
+            }
+        )
     else:
         typer.echo(f"report written to {page}")

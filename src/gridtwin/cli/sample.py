@@ -9,7 +9,9 @@ from gridtwin.cli.console import Json, print_json
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Folder written by 'gridtwin train'.")],
+    model: Annotated[
+        Path, typer.Argument(file_okay=False, help="Folder written by 'gridtwin train'.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="synth.parquet, .csv or .swf.")],
     n: Annotated[
         int | None, typer.Option("-n", min=0, help="Number of jobs; by default as many as fitted.")

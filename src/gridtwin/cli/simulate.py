@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def command(
     jobs: Annotated[Path, typer.Option(help="Job records, any format.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the run.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", file_okay=False, help="Folder for the run.")
+    ],
     cores: Cores = None,
     platform: Annotated[Path | None, typer.Option(help="Sites and their cores, TOML.")] = None,
     policy: Annotated[str, typer.Option(help="How jobs are started: fcfs, easy…")] = "easy",

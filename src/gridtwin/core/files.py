@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
 
+from gridtwin.core.errors import InputError
+
 __all__ = ["sha256", "writing"]
 
 
@@ -15,8 +17,11 @@ def writing(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block ends well.
 
     A reader never sees a half-written file, and a failed write leaves an older file as it was.
+    Raises `InputError` if `path` is a folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)

@@ -77,9 +77,10 @@ class Registry:
             self._entries[name] = self._pick(importlib.import_module(f"{self.package}.{name}"))
         if name not in self._entries:
             for point in entry_points(group=self.group, name=name):
-                loaded = point.load()
-                is_module = isinstance(loaded, ModuleType)
-                self._entries[name] = self._pick(loaded) if is_module and self._pick else loaded
+                loaded = point.load()  # which may register the name already
+                if isinstance(loaded, ModuleType) and self._pick:
+                    loaded = self._pick(loaded)
+                self._entries.setdefault(name, loaded)
         if name not in self._entries:
             raise UnknownNameError(self.kind, name, self.names())
         return self._entries[name]

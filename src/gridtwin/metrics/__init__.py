@@ -3,7 +3,7 @@
 ``get(name)`` returns a metric, ``evaluate(...)`` runs all of them with their reference rows.
 """
 
-from gridtwin.metrics.base import Metric, Score, metric, registry
+from gridtwin.metrics.base import Metric, Score, metric, registry, resolve
 from gridtwin.metrics.evaluation import Evaluation, Row
 from gridtwin.metrics.judge import evaluate, join
 
@@ -12,7 +12,7 @@ __all__ = ["Evaluation", "Metric", "Row", "Score", "evaluate", "get", "join", "m
 
 def get(name: str) -> Metric:
     """Return the metric of that name; `UnknownNameError` names the nearest one."""
-    return registry.get(name)  # type: ignore[no-any-return]
+    return resolve(name)
 
 
 def names() -> list[str]:

@@ -7,11 +7,12 @@ from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
+from gridtwin.core.errors import InputError
 from gridtwin.core.registry import Registry
 from gridtwin.trace import JobTable
 from gridtwin.trace.encode import Columns, modelled_columns
 
-__all__ = ["GROUPS", "Goal", "Group", "Metric", "On", "Score", "metric", "registry"]
+__all__ = ["GROUPS", "Goal", "Group", "Metric", "On", "Score", "metric", "registry", "resolve"]
 
 Goal = Literal["min", "half", "one", "heldout"]
 """The best value: 0, 0.5, 1, or that of held-out real rows."""
@@ -74,6 +75,18 @@ class Metric:
 
 
 registry = Registry("metric", "gridtwin.metrics", "gridtwin.metrics")
+
+
+def resolve(name: str) -> Metric:
+    """Return the metric of that name; `UnknownNameError` names the nearest one."""
+    found = registry.get(name)
+    if not isinstance(found, Metric):
+        raise InputError(
+            f"metric {name!r} is a {type(found).__name__}; the entry point that provides it must "
+            f"lead to a function decorated @metric({name!r}, ...)"
+        )
+    return found
+
 
 Function = TypeVar("Function", bound=Callable[..., Score])
 

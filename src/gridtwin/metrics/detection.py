@@ -65,17 +65,18 @@ def _out_of_fold(
     """
     y = np.repeat([0, 1], len(X) // 2)
     rng = np.random.default_rng(seed)
+    state = seed % 2**32  # all that scikit-learn takes
     scores, shuffled = np.zeros(len(X)), np.zeros((X.shape[1], len(X)))
     # one thread: with more, the trees' barriers spin on a busy machine, and sums change order
     with threadpool_limits(1):
-        for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(X, y):
+        for train, test in StratifiedKFold(folds, shuffle=True, random_state=state).split(X, y):
             trees = HistGradientBoostingClassifier(
                 max_iter=100,
                 max_leaf_nodes=31,
                 learning_rate=0.1,
                 categorical_features=categorical,
                 early_stopping=False,
-                random_state=seed,
+                random_state=state,
             ).fit(X[train], y[train])
             scores[test] = trees.predict_proba(X[test])[:, 1]
             for k in range(X.shape[1] if shuffle else 0):

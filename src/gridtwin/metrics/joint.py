@@ -9,6 +9,8 @@ from gridtwin.trace.encode import Columns, Encoder, modelled_columns
 __all__ = ["association_matrix", "diff_corr"]
 
 MAX_ROWS = 200_000
+MIN_ROWS = 10
+"""Of fewer rows, chance makes the associations."""
 
 
 def association_matrix(
@@ -93,11 +95,14 @@ def diff_corr(
     """Mean absolute difference of the two association matrices, off the diagonal.
 
     Associations: Pearson's r for two numbers, the correlation ratio for a number and a category,
-    Theil's U (both ways) for two categories. 0 = the same. At most 200,000 rows of each side.
+    Theil's U (both ways) for two categories. 0 = the same. At most 200,000 rows of each side, at
+    least 10.
     """
     shared = shared_columns(real, synthetic, columns)
-    if len(shared) < 2 or not len(real) or not len(synthetic):
+    if len(shared) < 2:
         return Score.none("no two columns to compare")
+    if (n := min(len(real), len(synthetic))) < MIN_ROWS:
+        return Score.none(f"{n} rows a side; associations need {MIN_ROWS} or more")
     # the same draw on both sides, so that equal tables stay equal
     draws = (np.random.default_rng(seed) for _ in range(2))
     names, a = association_matrix(subsample(real, MAX_ROWS, next(draws)), shared)

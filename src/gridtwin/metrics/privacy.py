@@ -123,10 +123,10 @@ def dcr_share(
     """
     if holdout is None or not len(holdout):
         return Score.none("needs real rows that the model has not seen: give a holdout")
-    encoder, reason = _prepare(real, synthetic, columns)
+    shared = shared_columns(real, holdout, columns)
+    encoder, reason = _prepare(real, synthetic, shared)
     if encoder is None:
         return Score.none(reason)
-    encoder = Encoder.fit(real, encoder.columns.within(holdout))
     train, unseen = encoder.scaled(real), encoder.scaled(holdout)
     size = len(train) + len(unseen)
     rows = _searched(size, synthetic, np.random.default_rng(seed), max_queries)

@@ -28,27 +28,32 @@ class Real:
         if holdout is None:
             self.base, self.other = halves(train, rng)
             self.same_period = True
-            self.notes.append(
-                f"No holdout was given: the held-out values compare two random halves of train "
-                f"({len(self.base)} and {len(self.other)} rows); c2st compares with train itself."
-            )
         else:
             self.base, self.other = train, holdout
             self.same_period = _overlap(train, holdout)
-            self.notes.append(self._period_note())
         self.untimed = () if self.same_period else ("submit_time",)
 
-    def _period_note(self) -> str:
-        if self.same_period:
-            return (
+    def tell(self, *, rows: bool, traces: bool) -> None:
+        """Note how the references are made, of what is judged: rows, whole traces or both."""
+        if self.holdout is None:
+            self.notes.append(
+                f"No holdout was given: the held-out values compare two random halves of train "
+                f"({len(self.base)} and {len(self.other)} rows)"
+                f"{'; c2st compares with train itself' if rows else ''}."
+            )
+        elif not self.same_period:
+            self.notes.append(
+                "The holdout is of another period than train: submit_time is left out of c2st and "
+                "of the privacy metrics, and arrivals have no held-out value."
+            )
+        elif traces:
+            self.notes.append(
                 "The holdout is of the same period as train: if it was split off at random, train "
                 "is a thinned trace, and its queue is shorter than the machine's; judge queues "
                 "with a model of the whole trace."
             )
-        return (
-            "The holdout is of another period than train: submit_time is left out of c2st and of "
-            "the privacy metrics, and arrivals have no held-out value."
-        )
+        else:
+            self.notes.append("The holdout is of the same period as train.")
 
 
 def halves(jobs: JobTable, rng: np.random.Generator) -> tuple[JobTable, JobTable]:

@@ -70,9 +70,8 @@ def _correlations(row: Row | None) -> str:
         )
     worst = [name for name, off in row.by_column.items() if off is not None and off > 1.5 * value]
     where = f", most in {', '.join(worst[:3])}" if worst else ""
-    return (
-        f"Correlations between columns are off by {value:.3f} (sampling noise {noise:.3f}){where}."
-    )
+    hold = "nearly hold, off by" if value <= 0.05 else "are off by"
+    return f"Correlations between columns {hold} {value:.3f} (sampling noise {noise:.3f}){where}."
 
 
 def _within(row: Row, factor: float) -> bool:

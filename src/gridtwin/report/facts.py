@@ -18,7 +18,7 @@ from gridtwin.trace.derive import machine_size, offered_load, runnable
 if TYPE_CHECKING:
     from gridtwin.sim import Result
 
-__all__ = ["dropped", "provenance", "simulation_table", "trace_table"]
+__all__ = ["dropped", "provenance", "simulation_table", "trace_table", "versions"]
 
 
 def trace_table(
@@ -80,7 +80,7 @@ def _facts(jobs: JobTable, cores: int | None) -> dict[str, str]:
                 jobs.frame.select(pl.col(column).drop_nulls().n_unique()).collect().item()
             )
     if cores is not None:
-        facts["Offered load"] = _load(jobs, cores)
+        facts["Offered load, whole span"] = _load(jobs, cores)
     return facts
 
 
@@ -138,10 +138,15 @@ def provenance(traces: Mapping[str, JobTable], more: Mapping[str, str]) -> list[
         if source.sha256:
             rows.append((f"{name.capitalize()}: SHA-256", source.sha256))
         rows += [(f"{name.capitalize()}: note", note) for note in source.notes]
+    rows.append(("Versions", versions()))
+    return rows
+
+
+def versions() -> str:
+    """Return the versions of gridtwin, of what it computes with, and of Python."""
     libraries = ("gridtwin", "polars", "numpy", "scipy", "scikit-learn", "numba", "altair")
     told = [f"{name} {found}" for name in libraries if (found := _version(name))]
-    rows.append(("Versions", ", ".join([*told, f"Python {platform.python_version()}"])))
-    return rows
+    return ", ".join([*told, f"Python {platform.python_version()}"])
 
 
 def _version(name: str) -> str:

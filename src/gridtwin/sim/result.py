@@ -132,7 +132,7 @@ class Result:
         s = self.schedule
         wait = s.start - s.submit
         makespan = float(s.end.max() - s.submit[0]) if len(wait) else None
-        area = float(np.dot(s.run, s.width))
+        area = float((s.run * s.width).sum())
         load = offered_load(s.run, s.width, s.submit, self.cores)
         return {
             "policy": self.policy,

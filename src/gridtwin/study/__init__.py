@@ -1,5 +1,5 @@
 """Whole studies: records in, a folder of results out."""
 
-from gridtwin.study.loop import Loop, run_loop
+from gridtwin.study.loop import Loop, run_loop, side_by_side
 
-__all__ = ["Loop", "run_loop"]
+__all__ = ["Loop", "run_loop", "side_by_side"]

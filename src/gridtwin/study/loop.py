@@ -11,13 +11,13 @@ from gridtwin.core.seeds import spawn
 from gridtwin.metrics import Evaluation, evaluate, join
 from gridtwin.metrics.base import Group
 from gridtwin.metrics.sites import sites_of
-from gridtwin.sim import Platform, Result, simulate
+from gridtwin.sim import Broker, Platform, Policy, Result, simulate
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size
 from gridtwin.trace.split import by_row
 from gridtwin.trace.writers import write
 
-__all__ = ["Loop", "run_loop"]
+__all__ = ["Loop", "run_loop", "side_by_side"]
 
 _ROWS: tuple[Group, ...] = ("marginal", "joint", "detection", "privacy")
 _TRACES: tuple[Group, ...] = ("temporal", "scheduling")
@@ -29,12 +29,13 @@ class Loop:
 
     real: JobTable
     samples: tuple[JobTable, ...]
-    """Traces of the model that was fitted on all jobs."""
+    """Traces of the model that was fitted on all jobs; first the one of median wait under EASY,
+    where the trace queues."""
     evaluation: Evaluation
     """Rows: fitted on a random half of the jobs, judged against the other half. Arrivals and
     queues: fitted on all jobs, over all samples."""
     simulations: dict[str, Result]
-    """``real`` and ``synthetic`` (the sample of median wait, else the first) under EASY."""
+    """``real`` and ``synthetic`` (the first sample) under EASY."""
     headline: dict[str, Any]
     folder: Path
 
@@ -78,31 +79,46 @@ def run_loop(
     traces = tuple(
         fitted.sample(seed=rng) for rng in track(rngs, "drawing traces", total=len(rngs))
     )
-    write(traces[0], folder / "synthetic.parquet")
     evaluation = join(rows, evaluate(jobs, traces, None, cores, seed=seed, groups=_TRACES))
     evaluation.save(folder)
-    platform = Platform.single(cores) if cores is not None else Platform.observed(jobs)
-    simulations = {
-        name: simulate(
-            trace,
-            platform=platform,
-            policy="easy",
-            broker="recorded" if len(platform.sites) > 1 else None,
-            seed=seed,
-        )
-        for name, trace in (("real", jobs), ("synthetic", _typical(traces, evaluation)))
-    }
+    traces = _typical_first(traces, evaluation)
+    write(traces[0], folder / "synthetic.parquet")
+    simulations = side_by_side(jobs, traces[0], cores=cores, seed=seed)
     for name, result in simulations.items():
         result.save(folder / "simulation" / name)
     return Loop(jobs, traces, evaluation, simulations, _headline(jobs, evaluation), folder)
 
 
-def _typical(traces: tuple[JobTable, ...], evaluation: Evaluation) -> JobTable:
-    """Return the sample whose mean wait under EASY is the median one, the first without waits."""
+def side_by_side(
+    real: JobTable,
+    synthetic: JobTable,
+    *,
+    cores: int | None = None,
+    policy: str | Policy = "easy",
+    seed: int = 0,
+) -> dict[str, Result]:
+    """Simulate both traces, as ``real`` and ``synthetic``, on the real one's machine or sites.
+
+    With `cores`, or if the records name one site or none, that is one machine; otherwise each job
+    goes to its own site, as large as the real trace used it.
+    """
+    if cores is None and sites_of(real) < 2:
+        cores = machine_size(real)
+    platform = Platform.observed(real) if cores is None else Platform.single(cores)
+    broker: Broker | None = "recorded" if len(platform.sites) > 1 else None
+    return {
+        name: simulate(jobs, platform=platform, policy=policy, broker=broker, seed=seed)
+        for name, jobs in (("real", real), ("synthetic", synthetic))
+    }
+
+
+def _typical_first(traces: tuple[JobTable, ...], evaluation: Evaluation) -> tuple[JobTable, ...]:
+    """Put the sample whose mean wait under EASY is the median one first, if all have a wait."""
     waits = evaluation["wait_easy"].detail.get("values", [])
     if len(waits) != len(traces):
-        return traces[0]
-    return traces[sorted(range(len(waits)), key=lambda k: waits[k])[(len(waits) - 1) // 2]]
+        return traces
+    typical = sorted(range(len(waits)), key=lambda k: waits[k])[(len(waits) - 1) // 2]
+    return (traces[typical], *traces[:typical], *traces[typical + 1 :])
 
 
 def _headline(jobs: JobTable, evaluation: Evaluation) -> dict[str, Any]:

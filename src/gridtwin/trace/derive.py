@@ -191,7 +191,8 @@ def offered_load(run: ArrayLike, width: ArrayLike, submit: ArrayLike, cores: int
     span = float(np.ptp(submit)) if submit.size else 0.0
     if span == 0:
         return float("nan")
-    area = float(np.dot(np.asarray(run, dtype=np.float64), np.asarray(width, dtype=np.float64)))
+    # not np.dot: its last digits depend on the number of threads
+    area = float((np.asarray(run, np.float64) * np.asarray(width, np.float64)).sum())
     return area / (cores * span)
 
 

@@ -69,7 +69,7 @@ def scan(path: Path) -> Scan:
     origin = _number(header, "UnixStartTime")
     if origin is None:
         notes.append("No UnixStartTime in the header: submit times count from 1970-01-01.")
-    elif origin > _EPOCH and rows.select((pl.col("submit") > _EPOCH).all()).item():
+    elif origin > _EPOCH and rows.height and rows.select((pl.col("submit") > _EPOCH).all()).item():
         notes.append("Submit times count from 1970-01-01, not from UnixStartTime.")
         origin = None
     unlimited = rows.select(pl.col("req_time").is_in(_NO_LIMIT).sum()).item()
