@@ -13,7 +13,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from gridtwin import __version__
-from gridtwin.cli import check, demo, evaluate, export, ingest, report, sample, simulate, train
+from gridtwin.cli import (
+    analyse,
+    check,
+    demo,
+    evaluate,
+    export,
+    ingest,
+    report,
+    sample,
+    simulate,
+    train,
+)
 from gridtwin.core.errors import GridtwinError, UnknownNameError
 
 __all__ = ["app", "main"]
@@ -26,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (ingest, check, train, sample, evaluate, simulate, export, report, demo):
+for module in (ingest, check, analyse, train, sample, evaluate, simulate, export, report, demo):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

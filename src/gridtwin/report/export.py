@@ -11,7 +11,7 @@ from gridtwin.core.errors import InputError
 from gridtwin.core.files import writing
 from gridtwin.report.theme import Chart
 
-__all__ = ["Format", "inline", "save_figures", "to_svg"]
+__all__ = ["Format", "formats", "inline", "save_figures", "to_svg"]
 
 Format = Literal["svg", "pdf", "png"]
 
@@ -57,6 +57,16 @@ def inline(svg: str, prefix: str, alt: str = "") -> str:
 
     svg = _TAG.sub(own, svg)
     return svg.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
+
+
+def formats(text: str) -> list[Format]:
+    """Return the formats in a text such as "svg,pdf"; raises `InputError` for an unknown one."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in get_args(Format):
+            known = ", ".join(get_args(Format))
+            raise InputError(f"cannot write charts as {name!r}; the formats are {known}")
+    return [name for name in get_args(Format) if name in names]
 
 
 def save_figures(
