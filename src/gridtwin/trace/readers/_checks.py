@@ -33,7 +33,6 @@ def check(frame: pl.DataFrame) -> pl.DataFrame:
 
 def reasons(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:
     """Yield why rows with these columns cannot be true, and the test; the rows do not matter."""
-    """Yield why rows with these columns cannot be true, and the test; the rows do not matter."""
     fields = [field for field in TraceSchema.canonical() if field.name in frame.columns]
     if "submit_time" in frame.columns:
         yield NO_SUBMIT, pl.col("submit_time").is_null()
