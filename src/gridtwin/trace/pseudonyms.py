@@ -25,7 +25,7 @@ _VARIABLE = "GRIDTWIN_KEY"
 _NUMBER = re.compile(r"[0-9]+(?:\.0*)?")
 _OWNER = re.compile(r"(?<![A-Za-z0-9_\-])(user\.)([^.:/,\s]+)")
 _WORD = re.compile(r"[^\W_]+")
-_STRUCTURE = frozenset({"user", "group", "panda", "um", "atlas", "data", "deriv", "pool", "root"})
+_STRUCTURE = frozenset({"user", "group", "panda", "um"})  # words that names are built with
 
 
 @dataclass(frozen=True)
