@@ -17,7 +17,7 @@ def paper():
 
 
 def test_names():
-    assert examples.names() == ["lublin"]
+    assert examples.names() == ["lublin", "panda"]
     with pytest.raises(UnknownNameError, match="did you mean 'lublin'"):
         examples.load("lubin")
 

@@ -1,6 +1,7 @@
 """Example traces that come with gridtwin: synthetic, seeded, made when asked for.
 
-Each module has one function ``load(n=..., *, seed=...) -> JobTable`` with options of its own.
+Each module has one function ``load(..., *, seed=...) -> JobTable`` with options of its own:
+``lublin`` is a parallel machine, ``panda`` a grid.
 """
 
 from typing import Any
