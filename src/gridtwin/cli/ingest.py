@@ -1,11 +1,27 @@
 """``gridtwin ingest``: job records of any known format into one typed table."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gridtwin.cli.console import Json, print_json, print_table, say
+
+
+class Selection(StrEnum):
+    """What to keep of a grid's records."""
+
+    user = "user"
+    daod = "daod"
+
+
+class Definition(StrEnum):
+    """A named workload."""
+
+    work = "work"
+    work_occupancy = "work_occupancy"
+    work_paper = "work_paper"
 
 
 def command(
@@ -19,21 +35,51 @@ def command(
     rejects: Annotated[
         Path | None, typer.Option(help="CSV for the rows that are not kept, with the reason.")
     ] = None,
+    keep_names: Annotated[
+        bool, typer.Option("--keep-names", help="Keep users' names instead of pseudonyms.")
+    ] = False,
+    queue_map: Annotated[
+        Path | None, typer.Option(help="CSV of queue and site, beside the shipped map of queues.")
+    ] = None,
+    select: Annotated[
+        Selection | None,
+        typer.Option(help="Keep user analysis alone, or that of derived data (daod)."),
+    ] = None,
+    workload: Annotated[
+        Definition | None, typer.Option(help="Add core power and this workload, in HS23 s.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read job records into one table of canonical columns; count every row not kept."""
+    """Read job records into one table of canonical columns; count every row not kept.
+
+    Names of users are replaced by hashes with the key in GRIDTWIN_KEY, or one drawn for this run.
+    """
     import gridtwin
+    from gridtwin.trace import panda
 
     source = sources[0] if len(sources) == 1 else sources
-    jobs = gridtwin.read(source, format=format, rejects=rejects)
+    jobs = gridtwin.read(
+        source, format=format, rejects=rejects, keep_names=keep_names, queue_map=queue_map
+    )
+    funnel = None
+    if select is not None:
+        jobs, funnel = panda.select(jobs, daod=select is Selection.daod)
+    if workload is not None:
+        jobs = panda.work(jobs, workload.value)
     gridtwin.write(jobs, output)
     origin = jobs.provenance.to_json()
     if as_json:
-        print_json({**origin, "output": str(output), "columns": jobs.columns})
+        document = {**origin, "output": str(output), "columns": jobs.columns}
+        if funnel is not None:
+            document["funnel"] = funnel.frame().to_dicts()
+        print_json(document)
         return
     for note in jobs.provenance.notes:
         say(f"note: {note}")
     rows = [("rows read", origin["rows_read"]), ("rows kept", origin["rows_kept"])]
     rows += [(f"not kept: {reason}", count) for reason, count in origin["dropped"].items()]
     print_table(f"{origin['source']} ({origin['format']})", ["", "jobs"], rows)
+    if funnel is not None:
+        steps = funnel.frame()
+        print_table("Selection", steps.columns, steps.rows())
     typer.echo(f"written to {output}: {', '.join(jobs.columns)}")

@@ -150,8 +150,7 @@ def features(jobs: JobTable, columns: tuple[str, ...] | None = None) -> pl.DataF
     All columns of the table, or these; those that the table does not have are left out (`PAPER`
     names the nine of the papers). A missing value is no unique one.
     """
-    schema = jobs.schema
-    fields = [f for f in schema if columns is None or f.name in columns]
+    fields = [f for f in jobs.schema if columns is None or f.name in columns]
     texts = [f.name for f in fields if f.dtype == "list"]
     frame = jobs.frame.select(f.name for f in fields).with_columns(
         pl.col(name).list.sort().list.join(" ") for name in texts
