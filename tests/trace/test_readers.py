@@ -14,7 +14,9 @@ SAMPLES = Path(__file__).resolve().parents[1] / "data"
 FILES = sorted(
     path
     for path in SAMPLES.iterdir()
-    if path.suffix in (".swf", ".csv", ".txt", ".parquet") and "." in path.stem
+    if path.suffix in (".swf", ".csv", ".txt", ".parquet", ".json")
+    and "." in path.stem
+    and not path.stem.endswith(".csv")
 )
 HEADER = "job_id,submit_time,run_time,cores_req,user\n"
 

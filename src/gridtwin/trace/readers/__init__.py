@@ -8,6 +8,11 @@ A reader is a module with two functions:
 ``scan(path) -> Scan``
     The file's records in canonical columns.
 
+One that can read a file in pieces has a third:
+
+``batches(path, raw=False) -> Iterator[Scan]``
+    The same rows in order, in pieces of bounded size; `LINE` and `RAW` may be null without `raw`.
+
 `read` chooses the reader, applies the checks that all formats share, counts every row that is not
 kept under a named reason, and sorts by submit time.
 """
@@ -255,9 +260,10 @@ def _count(rows: pl.DataFrame) -> dict[str, int]:
 def _write_rejects(rows: pl.DataFrame, paths: list[Path], target: Path) -> None:
     """Write the rejected rows as they stand in the source, with file, line and reason."""
     bad = rows.filter(pl.col(REJECT).is_not_null())
-    if RAW not in bad.columns:  # the source is no text: show the values
-        values = pl.struct(pl.exclude(REJECT, LINE, _FILE)).struct.json_encode()
-        bad = bad.with_columns(values.alias(RAW))
+    # a source that is no text shows the values, as JSON
+    values = pl.struct(pl.exclude(REJECT, LINE, RAW, _FILE)).struct.json_encode()
+    given = [pl.col(RAW)] if RAW in bad.columns else []
+    bad = bad.with_columns(pl.coalesce(*given, values).alias(RAW))
     if LINE not in bad.columns:
         bad = bad.with_columns(pl.lit(None, pl.Int64).alias(LINE))
     names = {i: str(path) for i, path in enumerate(paths)}

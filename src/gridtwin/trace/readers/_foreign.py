@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gridtwin.trace.readers._json import names_jobs
 from gridtwin.trace.readers._text import header
 
 __all__ = ["why_not"]
@@ -14,8 +15,8 @@ def why_not(path: Path, head: str) -> str | None:
     start = head.lstrip()[:200].lower()
     if name.endswith(".machines"):
         return "it lists machines (id, name, nodes, CPUs per node, speed, memory), not jobs"
-    if start.startswith(("{", "[")):
-        return "it is JSON, such as a description of sites or links; give a table of jobs"
+    if start.startswith(("{", "[")) and not names_jobs(head):
+        return "it is JSON, such as a description of sites or links; give PanDA's jobs or a table"
     if start.startswith(("<!doctype html", "<html")):
         return "it is a web page; fetch the file itself"
     if start.startswith("<"):

@@ -6,11 +6,13 @@ are not known are not read, error texts among them. Times have no zone; UTC is a
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from gridtwin.trace.readers import Scan
+from gridtwin.trace.readers._blocks import read_tables
 from gridtwin.trace.readers._columns import numbers, times
 from gridtwin.trace.readers._panda import (
     MEASURES,
@@ -24,7 +26,7 @@ from gridtwin.trace.readers._panda import (
 )
 from gridtwin.trace.readers._text import Table, header, read_table
 
-__all__ = ["WANTS", "from_table", "scan", "sniff"]
+__all__ = ["WANTS", "batches", "from_table", "scan", "sniff"]
 
 
 def sniff(path: Path, head: str) -> bool:
@@ -36,6 +38,14 @@ def sniff(path: Path, head: str) -> bool:
 def scan(path: Path) -> Scan:
     """Read the jobs; the five to eight error columns become one list of ``component:code``."""
     return from_table(read_table(path, needs=("pandaid",), wants=WANTS, rename=str.lower))
+
+
+def batches(path: Path, *, raw: bool = False) -> Iterator[Scan]:
+    """Read the jobs in pieces."""
+    for table in read_tables(
+        path, needs=("pandaid",), wants=WANTS, floats=MEASURES, rename=str.lower, raw=raw
+    ):
+        yield from_table(table)
 
 
 def from_table(table: Table) -> Scan:

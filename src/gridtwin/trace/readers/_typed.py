@@ -1,0 +1,130 @@
+"""Rows that have types already, from Parquet or a database: what they say of jobs."""
+
+import polars as pl
+
+from gridtwin.core.errors import FormatError
+from gridtwin.trace.readers import LINE, RAW, REJECT, Scan, panda
+from gridtwin.trace.readers._columns import numbers
+from gridtwin.trace.readers._text import UNKNOWN, Table, chosen
+from gridtwin.trace.schema import Field, TraceSchema
+
+__all__ = ["canonical", "is_panda", "plain", "scan_frame"]
+
+
+def is_panda(columns: list[str]) -> bool:
+    """Tell whether columns are those of PanDA's job table, in upper or lower case."""
+    return "pandaid" in {name.lower() for name in columns}
+
+
+def scan_frame(frame: pl.DataFrame, where: str, *, first: int = 1, raw: bool = False) -> Scan:
+    """Return the jobs of rows with PanDA's or canonical columns.
+
+    Parameters
+    ----------
+    frame
+        Rows of any types; names in any case.
+    where
+        What the rows come from, for messages.
+    first
+        The number of the first row in its source.
+    raw
+        Keep each row as JSON in `RAW`, for the list of rows that are not kept.
+    """
+    rows = plain(frame)
+    line = pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias(LINE)
+    text = pl.Series(RAW, [None], pl.String).new_from_index(0, rows.height)
+    if raw:
+        text = rows.select(pl.struct(pl.all()).struct.json_encode().alias(RAW)).to_series()
+    if is_panda(rows.columns):
+        return panda.from_table(_table(rows.with_columns(line, text)))
+    if "job_id" in {name.lower() for name in rows.columns}:
+        found, notes = canonical(rows, where)
+        return Scan(found.with_columns(line, text).lazy(), notes=tuple(notes))
+    raise FormatError(
+        f"{where} has neither the column 'pandaid' of PanDA's job table nor 'job_id' of "
+        f"canonical jobs; it has {', '.join(rows.columns)[:300]}"
+    )
+
+
+def _table(rows: pl.DataFrame) -> Table:
+    """Return rows with PanDA's columns as the text that a file of them would have."""
+    names = {name.lower(): name for name in reversed(rows.columns)}
+    text = [
+        pl.col(names[name]).cast(pl.String).alias(name) for name in panda.WANTS if name in names
+    ]
+    frame = rows.select(*text, pl.lit(None, pl.String).alias(REJECT), LINE, RAW)
+    return Table(chosen(frame, panda.WANTS, UNKNOWN, strip=True), tuple(names))
+
+
+def plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows in types that readers know.
+
+    Dates and zoned times become naive UTC times, nested values and bytes text, whole floats whole
+    numbers (ids come so from databases without integers), decimals floats where that is exact.
+    """
+    return frame.select(_plain(column) for column in frame)
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    if hasattr(column, "ext") and "Extension" in type(column.dtype).__name__:
+        column = column.ext.storage()  # a type of the database that Arrow has no word for
+    dtype = column.dtype
+    if dtype == pl.Date:
+        return column.cast(pl.Datetime("us"))
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if dtype == pl.Binary:
+        return column.bin.encode("hex")
+    if isinstance(dtype, pl.List) and dtype.inner == pl.String():
+        return column
+    if isinstance(dtype, pl.Decimal):
+        return column.cast(pl.String)
+    if dtype.is_nested() or dtype == pl.Object:
+        return column.to_frame().select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    if dtype.is_float() and (column.drop_nulls() % 1 == 0).all() and column.len():
+        whole = column.cast(pl.Int64, strict=False)
+        return whole if whole.null_count() == column.null_count() else column
+    if dtype.is_integer() or dtype.is_float() or dtype.is_temporal():
+        return column
+    return column.cast(pl.String)
+
+
+def canonical(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, list[str]]:
+    """Return the canonical columns of the rows with `REJECT`, and a note of the other columns.
+
+    Raises `FormatError` for a column whose type cannot hold what the field means.
+    """
+    schema = TraceSchema.canonical()
+    lower = {name: name.lower() for name in frame.columns if name not in schema}
+    taken = set(frame.columns)
+    frame = frame.rename({old: new for old, new in lower.items() if new not in taken})
+    unknown = [name for name in frame.columns if name not in schema]
+    notes = []
+    if unknown:
+        notes.append(f"Columns that are no canonical fields were not read: {', '.join(unknown)}.")
+    fields = [schema[name] for name in frame.columns if name in schema]
+    rows = frame.select(_field(frame[field.name], field, where) for field in fields)
+    rows = rows.with_columns(pl.lit(None, pl.String).alias(REJECT))
+    # whole numbers stay: a float would round those that are too large
+    words = [
+        field.name
+        for field in fields
+        if field.dtype in ("int", "float") and not rows[field.name].dtype.is_integer()
+    ]
+    return numbers(rows, words), notes
+
+
+def _field(column: pl.Series, field: Field, where: str) -> pl.Series:
+    """Return a column in a type that the field can be made from; the checks do the rest."""
+    dtype = column.dtype
+    if field.kind == "time" and dtype.is_temporal():
+        return column.dt.epoch("us").cast(pl.Float64) / 1e6
+    number = field.dtype in ("int", "float")
+    words = isinstance(dtype, pl.List)
+    fits = dtype == pl.Null or words == (field.dtype == "list")
+    if field.dtype == "list" and dtype == pl.String:
+        filled = column.str.split("|").list.eval(pl.element().filter(pl.element() != ""))
+        return filled.alias(column.name)
+    if not fits or (number and dtype.is_temporal()):
+        raise FormatError(f"{where}: column {column.name!r} is {dtype}, expected {field.polars}")
+    return column if number else column.cast(field.polars)
