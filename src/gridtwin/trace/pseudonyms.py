@@ -8,8 +8,9 @@ environment variable ``GRIDTWIN_KEY``; without it each import draws one that is 
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
 
 import polars as pl
@@ -69,9 +70,10 @@ def replace_names(frame: pl.DataFrame, columns: Iterable[str], key: Key) -> pl.D
     users = [value for value in own.pop("user", []) if not _NUMBER.fullmatch(value)]
     texts = {name: _with_persons(values[name]) for name in own}
     words = _words(users, texts.values())
-    mapped = {name: {text: _hidden(text, words, key) for text in texts[name]} for name in texts}
+    hide = cache(key.pseudonym)
+    mapped = {name: {text: _hidden(text, words, hide) for text in texts[name]} for name in texts}
     if users:
-        mapped["user"] = {name: key.pseudonym(name) for name in users}
+        mapped["user"] = {name: hide(name) for name in users}
     return frame.with_columns(
         pl.col(name).replace(list(table), list(table.values()))
         for name, table in mapped.items()
@@ -80,7 +82,8 @@ def replace_names(frame: pl.DataFrame, columns: Iterable[str], key: Key) -> pl.D
 
 
 def _with_persons(values: pl.Series) -> list[str]:
-    """Return the values that can hold a name of a person: all but official datasets."""
+    """Return the values that can hold a name of a person: neither official datasets nor numbers."""
+    values = values.filter(~values.str.contains(r"^[0-9]+$"))
     parts = datasets.parse_names(values)
     official = (parts["kind"] == "official") & (parts["scope"] == parts["project"])
     return values.filter(~official).to_list()
@@ -97,14 +100,14 @@ def _words(users: Iterable[str], texts: Iterable[list[str]]) -> frozenset[str]:
     return frozenset(word.casefold() for word in long | names) - _STRUCTURE
 
 
-def _hidden(text: str, words: frozenset[str], key: Key) -> str:
+def _hidden(text: str, words: frozenset[str], hide: Callable[[str], str]) -> str:
     """Return the text with pseudonyms in place of the names in it."""
 
     def owner(found: re.Match[str]) -> str:
         name = found[2]
-        return found[1] + (name if _NUMBER.fullmatch(name) else key.pseudonym(name))
+        return found[1] + (name if _NUMBER.fullmatch(name) else hide(name))
 
     def word(found: re.Match[str]) -> str:
-        return key.pseudonym(found[0]) if found[0].casefold() in words else found[0]
+        return hide(found[0]) if found[0].casefold() in words else found[0]
 
     return _WORD.sub(word, _OWNER.sub(owner, text))
