@@ -18,6 +18,7 @@ from gridtwin.cli import (
     check,
     demo,
     evaluate,
+    example,
     export,
     ingest,
     report,
@@ -37,7 +38,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (ingest, check, analyse, train, sample, evaluate, simulate, export, report, demo):
+for module in (
+    ingest,
+    check,
+    analyse,
+    train,
+    sample,
+    evaluate,
+    simulate,
+    export,
+    report,
+    example,
+    demo,
+):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

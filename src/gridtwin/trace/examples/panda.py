@@ -31,6 +31,7 @@ from gridtwin.trace.examples._panda_world import DAY, World, day_weights, make_w
 from gridtwin.trace.readers._manifest import KEY, write_manifest
 from gridtwin.trace.schema import TraceSchema
 from gridtwin.trace.table import JobTable, Provenance
+from gridtwin.trace.writers import write_parquet
 
 __all__ = [
     "ACCESS",
@@ -44,6 +45,7 @@ __all__ = [
     "stream",
     "write",
     "write_daily",
+    "write_traces",
 ]
 
 JOBS_PER_DAY = 2_239_654 / 150
@@ -192,6 +194,18 @@ def write_daily(
             frame.write_parquet(temporary, metadata=metadata)
         rows += frame.height
     return example.provenance(rows)
+
+
+def write_traces(folder: Path | str, traces: Traces) -> Path:
+    """Write ``jobs.parquet`` and each frame of `FRAMES`, ``traces.parquet`` and so on."""
+    folder = Path(folder)
+    write_parquet(traces.jobs, folder / "jobs.parquet")
+    source = traces.jobs.provenance.source
+    for name in FRAMES:
+        frame: pl.DataFrame = getattr(traces, name)
+        with writing(folder / f"{name}.parquet") as temporary:
+            frame.write_parquet(temporary, metadata={"source": source})
+    return folder
 
 
 def _make(days: int, seed: int, scale: float, start: str | dt.date) -> _Example:
