@@ -31,7 +31,7 @@ DEFAULT_POWER = 10.0
 """HS23 per core that PanDA takes for a queue of which it knows none."""
 PAPER = (
     "submit_time",
-    "site",
+    "queue",
     "project",
     "prodstep",
     "datatype",
@@ -127,9 +127,11 @@ def select(
     )
     rows = list(counts.collect(engine="streaming").row(0))
     steps = _read(jobs, rows[0])
-    for (step, column, _, reason), before, after in zip(rules, rows, rows[1:], strict=False):
-        missing = f"not applied: the table has no column {column!r}"
-        steps.append(Step(step, before, after, reason if column in have else missing))
+    for (step, column, _, why), before, after in zip(rules, rows, rows[1:], strict=False):
+        reason = why if before != after else "none left out"
+        if column not in have:
+            reason = f"not applied: the table has no column {column!r}"
+        steps.append(Step(step, before, after, reason))
     kept = jobs.frame.filter(so_far[-1])
     notes = [f"Selected: {s.step}, {s.rows_in} to {s.rows_out} jobs ({s.reason})." for s in steps]
     return jobs.with_frame(kept, *notes[len(steps) - len(rules) :]), Funnel(tuple(steps))
