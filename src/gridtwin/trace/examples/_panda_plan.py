@@ -24,6 +24,8 @@ MOST_FILES = 30_000
 """A data set has at most this many files."""
 _AGAIN = 1.14
 """Jobs per first attempt: retries and jobs made again elsewhere come on top."""
+_FAULT = (0.05, 0.95)
+"""Beta law of a task's own faults: nearly none in most tasks, nearly all jobs in some."""
 _SLOTS = 3
 """Sites with replicas of a data set, at most; and sites without, that a task may use."""
 
@@ -146,7 +148,7 @@ def _sessions(
         "work": rng.choice([-1.0, 0.0, 1.0], n, p=[0.30, 0.42, 0.28]) * 2.3
         + 0.35 * rng.standard_normal(n),
         "size": _centred(users["n"], rng)[user] * 0.55 + 0.4 * rng.standard_normal(n),
-        "fault": rng.beta(0.30, 1.84, n),
+        "fault": rng.beta(*_FAULT, n),
         "memory": rng.lognormal(np.log(850), 0.45, n),
         "group": np.where(rng.random(n) < 0.08, user % 6, -1),
         "outputs": 1 + rng.poisson(1.2, n),
@@ -195,7 +197,7 @@ def _tasks(
     odd = rng.random(n) < 0.03
     cores = np.where(odd, rng.choice([2, 4, 16], n, p=[0.3, 0.6, 0.1]), cores)
     shared = rng.random(n) < 0.6
-    fault = np.where(shared, sessions["fault"][session], rng.beta(0.30, 1.84, n))
+    fault = np.where(shared, sessions["fault"][session], rng.beta(*_FAULT, n))
     return {
         "session": session,
         "time": np.floor(time),

@@ -23,7 +23,7 @@ NEVER = 1e12
 LONGEST_RUN = 96 * HOUR
 CODE = {code: i for i, code in enumerate(errors.CODES)}
 _SCOUTS = 10
-_HAZARD = {"task": 0.27, "memory": 0.28, "input": 0.0175, "output": 0.0085}
+_HAZARD = {"memory": 0.28, "input": 0.0175, "output": 0.0085}
 """Scales of the causes, set so that about 14 of 100 jobs fail, with codes in their shares."""
 
 
@@ -75,7 +75,7 @@ def make_setting(world: World, plan: Plan, task: Ints, rng: np.random.Generator)
     lacks = np.clip(tasks.memory[task] / 1800 - 0.9, 0, 1.5)
     hazard = np.column_stack(
         [
-            tasks.fault[task] * _HAZARD["task"] / 0.75,
+            tasks.fault[task],
             lacks * _HAZARD["memory"],
             gamma[:, 0] * _HAZARD["input"],
             gamma[:, 1] * _HAZARD["output"],

@@ -219,6 +219,8 @@ def _make(days: int, seed: int, scale: float, start: str | dt.date) -> _Example:
         first = dt.date.fromisoformat(start) if isinstance(start, str) else start
     except ValueError as error:
         raise InputError(f"expected a first day as YYYY-MM-DD, got {start!r}") from error
+    if not 1970 <= first.year <= 2100:
+        raise InputError(f"expected a first day from 1970 to 2100, got {first}")
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2024, 1]))
     world = make_world(first, days, rng)
     weights = day_weights(first, days, rng)
