@@ -240,11 +240,10 @@ def wilson(
     """
     k, count = np.asarray(successes, dtype=float), np.asarray(n, dtype=float)
     z = float(stats.norm.ppf(0.5 + level / 2))
-    safe = np.maximum(count, 1e-300)
+    safe = np.maximum(count, 1e-9)
     p = np.where(count > 0, k / safe, 0.5)
-    with np.errstate(over="ignore", invalid="ignore"):
-        half = z * np.sqrt(p * (1 - p) / safe + z * z / (4 * safe * safe))
-        middle, scale = p + z * z / (2 * safe), 1 + z * z / safe
-        low, high = (middle - half) / scale, (middle + half) / scale
+    half = z * np.sqrt(p * (1 - p) / safe + z * z / (4 * safe * safe))
+    middle, scale = p + z * z / (2 * safe), 1 + z * z / safe
+    low, high = (middle - half) / scale, (middle + half) / scale
     low = np.where(count > 0, np.clip(low, 0.0, 1.0), 0.0)
     return low, np.where(count > 0, np.clip(high, 0.0, 1.0), 1.0)

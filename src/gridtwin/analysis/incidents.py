@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import stats
 
 from gridtwin.analysis.base import HOUR, by_label, collect, needs, per
 from gridtwin.analysis.errors import blame, combinations, named
@@ -20,17 +20,18 @@ SITE_STAGES = (
 """Stages of error codes that a site can be the cause of; a payload fails by its own fault."""
 
 Floats = NDArray[np.float64]
+CUT = 2.5
 
 
 def site_days(jobs: JobTable, names: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Count finished and failed jobs by site and day of their end, and how they cluster in tasks.
+    """Count finished and failed jobs by site, day of their end, and sender.
 
     A failed job counts as ``bad`` where one of its blamed codes is of a stage that a site can
     cause (`SITE_STAGES`); without error codes, or without their `names`, every failed job does.
+    The sender is the user, else the task, else the job itself.
 
-    Columns ``site``, ``day`` (date), ``n`` (finished + failed), ``bad``, ``tasks``, ``cluster``
-    (mean size of the task of a job: sum of squared task sizes / n). Memory grows with the
-    (site, day, task) triples.
+    Columns ``site``, ``day`` (date), ``sender``, ``n`` (finished + failed), ``bad``. Memory grows
+    with the rows of the answer.
     """
     needs(jobs, "status", "end_time")
     place = per(jobs)
@@ -38,29 +39,30 @@ def site_days(jobs: JobTable, names: pl.DataFrame | None = None) -> pl.DataFrame
     if "error_codes" in jobs and names is not None:
         words = pl.col("error_codes").list.drop_nulls().list.unique().list.sort().list.join(" + ")
         failed = failed & words.fill_null("").is_in(_of_sites(jobs, names))
-    task = next((pl.col(c) for c in ("task_id", "user") if c in jobs), pl.col("job_id"))
+    sender = [pl.col(c) for c in ("user", "task_id", "job_id") if c in jobs]
     day = (pl.col("end_time") / DAY).floor().cast(pl.Int32).alias("day")
-    by_task = (
+    found = collect(
         jobs.frame.filter(pl.col("status").is_in(["finished", "failed"]))
         .filter(pl.col("end_time").is_between(0, 4e9))
-        .select(by_label(place).alias("site"), day, task.alias("task"), failed.alias("bad"))
-        .group_by("site", "day", "task")
+        .select(
+            by_label(place).alias("site"),
+            day,
+            pl.coalesce(sender).alias("sender"),
+            failed.alias("bad"),
+        )
+        .group_by("site", "day", "sender")
         .agg(pl.len().cast(pl.Int64).alias("n"), pl.col("bad").sum().cast(pl.Int64))
     )
-    size = pl.col("n").cast(pl.Float64)
-    found = by_task.group_by("site", "day").agg(
-        pl.col("n").sum(),
-        pl.col("bad").sum(),
-        pl.len().cast(pl.Int64).alias("tasks"),
-        ((size * size).sum() / size.sum()).alias("cluster"),
-    )
-    return collect(found).sort("site", "day").with_columns(pl.col("day").cast(pl.Date))
+    ordered = found.sort("site", "day", "sender")
+    return ordered.select("site", pl.col("day").cast(pl.Date), "sender", "n", "bad")
 
 
 def _of_sites(jobs: JobTable, names: pl.DataFrame) -> list[str]:
     """Return the combinations of codes with one that is blamed and that a site can cause."""
     words = combinations(jobs)["combination"].to_list()
-    codes = pl.DataFrame({"code": sorted({c for w in words for c in w.split(" + ")})})
+    codes = pl.DataFrame(
+        {"code": sorted({c for w in words for c in w.split(" + ")})}, schema={"code": pl.String}
+    )
     stages = dict(named(codes, names).select("code", "stage").iter_rows())
     return [w for w in words if any(stages.get(c) in SITE_STAGES for c in blame(w.split(" + ")))]
 
@@ -68,93 +70,118 @@ def _of_sites(jobs: JobTable, names: pl.DataFrame) -> list[str]:
 def incident_days(jobs: JobTable, names: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return the days of each site with their bad jobs, and those flagged as incidents.
 
-    Bad are failed jobs whose blamed code a site can cause; a day is flagged where it has more
-    than the site's own rate, clustering in tasks and chance explain, at a false discovery rate
-    of 5 %. Columns ``site``, ``day``, ``n`` (finished + failed), ``bad``, ``tasks``,
-    ``cluster``, ``rate``, ``baseline``, ``p_value``, ``incident``: see `site_days`, `detect`.
+    Bad are failed jobs whose blamed code a site can cause. A day is flagged where more senders
+    fail more often than they do elsewhere, the site's own rate allowed for: see `detect`.
+    Columns ``site``, ``day``, ``n`` (finished + failed), ``bad``, ``senders``, ``expected`` (bad
+    jobs), ``p_value``, ``incident``.
     """
     return detect(site_days(jobs, names))
 
 
-def detect(days: pl.DataFrame, fdr: float = 0.05, fewest: int = 5) -> pl.DataFrame:
-    """Flag site-days with more bad jobs than chance, at a controlled false discovery rate.
+def detect(cells: pl.DataFrame, fdr: float = 0.05, fewest: int = 5) -> pl.DataFrame:
+    """Flag site-days on which many senders fail more than they do elsewhere.
 
-    The bad jobs of a quiet day at site s follow ``Var(k) = n p (1 - p) (1 + rho (m - 1) + phi
-    (n - m))``: p is the site's own rate, m the mean task size of a job (`site_days`), rho the
-    correlation within a task, phi that between tasks of a day; both are common to all sites and
-    fitted by least squares to the squared residuals. The day is tested against a binomial with
-    n divided by that factor (its tail as an incomplete beta function), one-sided, and days are
-    flagged by Benjamini and Hochberg (J. R. Stat. Soc. B 57 (1995) 289). Rates and correlations
-    are fitted again without the flagged days, four times.
+    Failures cluster by sender: one whose jobs all fail is no incident. Each sender's bad jobs on
+    a site-day are therefore held against a beta-binomial, whose mean is the sender's rate in all
+    other cells (drawn to the rate of all) times the site's own factor, and whose spread is the
+    correlation within senders, found by moments. The tail probabilities (mid-p) become normal
+    scores, cut at 2.5 so that no sender can make an incident alone, and are summed with weights
+    ``(effective jobs) ** 0.25`` (Stouffer). The scores of all days are scaled by their own middle
+    half (the empirical null of Efron, JASA 99 (2004) 96), and days flagged one-sidedly by
+    Benjamini and Hochberg (J. R. Stat. Soc. B 57 (1995) 289). The factors of sites are fitted
+    again without the days that stand out.
 
     Parameters
     ----------
-    days
+    cells
         Of `site_days`.
     fdr
-        Expected share of false alarms among the flagged days.
+        Wanted share of false alarms among the flagged days; where failures cluster by more than
+        senders, the true share is larger.
     fewest
         Days with fewer jobs are not tested (``p_value`` null).
 
     Returns
     -------
     frame
-        `days` with ``rate`` (bad / n), ``baseline`` (the site's own p), ``p_value``,
-        ``incident`` (flagged).
+        One row a site-day, as in `incident_days`.
     """
-    n, bad = (days[c].to_numpy().astype(float) for c in ("n", "bad"))
-    cluster = days["cluster"].to_numpy().astype(float)
-    _, site = np.unique(days["site"].to_numpy().astype(str), return_inverse=True)
-    quiet = np.ones(len(n), dtype=bool)
-    p, p_value = np.zeros(len(n)), np.ones(len(n))
-    tested = n >= fewest
-    for _ in range(4 if len(n) else 0):
-        p = _baseline(n, bad, site, quiet)
-        factor = _overdispersion(n, bad, cluster, p, quiet & tested)
-        p_value = _tail(bad / factor, n / factor, p)
-        # days that stand out do not speak for the quiet ones, even where they are not flagged
-        quiet = ~(tested & (p_value < 0.005))
-    flagged = np.zeros(len(n), dtype=bool)
-    flagged[tested] = benjamini_hochberg(p_value[tested], fdr)
-    return days.with_columns(
-        (pl.col("bad") / pl.col("n")).alias("rate"),
-        pl.Series("baseline", p),
-        pl.Series("p_value", np.where(tested, p_value, np.nan)).fill_nan(None),
+    if cells.is_empty():
+        return cells.drop("sender").with_columns(
+            senders=pl.lit(0, pl.Int64), expected=0.0, p_value=0.0, incident=pl.lit(value=False)
+        )
+    n, bad = (cells[c].to_numpy().astype(np.float64) for c in ("n", "bad"))
+    sender, site, day = (
+        _codes(cells.select(*c)) for c in (("sender",), ("site",), ("site", "day"))
+    )
+    jobs = np.bincount(day, weights=n)
+    expected: Floats = np.zeros(len(jobs))
+    p_value: Floats = np.ones(len(jobs))
+    quiet = np.ones(len(jobs), dtype=bool)
+    for _ in range(2):
+        rate, known = _rates(n, bad, sender, site, quiet[day])
+        score, weight = _scores(n, bad, rate, known)
+        total = np.bincount(day, weights=weight * score)
+        p_value = _tails(total / np.sqrt(np.bincount(day, weights=weight**2)), jobs >= fewest)
+        expected = np.bincount(day, weights=n * rate).astype(np.float64)
+        quiet = p_value > 0.01
+    flagged = np.zeros(len(jobs), dtype=bool)
+    flagged[jobs >= fewest] = benjamini_hochberg(p_value[jobs >= fewest], fdr)
+    days = cells.group_by("site", "day", maintain_order=True).agg(
+        pl.col("n", "bad").sum(), pl.len().cast(pl.Int64).alias("senders")
+    )
+    return days.sort("site", "day").with_columns(
+        pl.Series("expected", expected),
+        pl.Series("p_value", np.where(jobs >= fewest, p_value, np.nan)).fill_nan(None),
         pl.Series("incident", flagged),
     )
 
 
-def _baseline(n: Floats, bad: Floats, site: NDArray[np.int64], quiet: NDArray[np.bool_]) -> Floats:
-    """Return the rate of each day's site on quiet days, drawn to that of all sites.
-
-    The rate of all sites counts like 100 jobs, so that a site of ten jobs has a rate.
-    """
-    everyone = (bad[quiet].sum() + 0.5) / (n[quiet].sum() + 1.0)
-    jobs = np.bincount(site, weights=n * quiet)
-    rate = (np.bincount(site, weights=bad * quiet) + 100 * everyone) / (jobs + 100)
-    held: Floats = np.clip(rate, 1e-6, 1 - 1e-6)[site]
-    return held
+def _codes(labels: pl.DataFrame) -> NDArray[np.int64]:
+    """Return the rank of each row's label, from 0."""
+    rank = pl.struct(labels.columns).rank("dense").cast(pl.Int64) - 1
+    return np.asarray(labels.select(rank.alias("rank"))["rank"].to_numpy(), dtype=np.int64)
 
 
-def _overdispersion(
-    n: Floats, bad: Floats, cluster: Floats, p: Floats, used: NDArray[np.bool_]
-) -> Floats:
-    """Return the factor by which each day's variance passes the binomial one, 1 or more."""
-    if used.sum() < 10:
-        return np.maximum(1.0, cluster)
-    squared = (bad - n * p) ** 2 / (n * p * (1 - p))
-    excess = np.minimum(squared, np.quantile(squared[used], 0.995)) - 1
-    terms = np.stack([np.maximum(cluster - 1, 0), np.maximum(n - cluster, 0)], axis=1)
-    weight = 1 / (1 + terms.sum(axis=1) * 0.1)  # large days vary more: they count for less
-    (rho, phi), _ = optimize.nnls((terms * weight[:, None])[used], (excess * weight)[used])
-    factor: Floats = 1 + terms @ np.array([min(rho, 1.0), min(phi, 1.0)])
-    return factor
+def _rates(
+    n: Floats,
+    bad: Floats,
+    sender: NDArray[np.int64],
+    site: NDArray[np.int64],
+    quiet: NDArray[np.bool_],
+) -> tuple[Floats, Floats]:
+    """Return each cell's expected rate, and how many jobs that knowledge is worth."""
+    sent, lost = np.bincount(sender, weights=n), np.bincount(sender, weights=bad)
+    overall = (lost.sum() + 0.5) / (sent.sum() + 1)
+    many = sent > 1
+    # two jobs of one sender fail together with the probability p² + rho p (1 - p)
+    both = float(np.sum(lost[many] * (lost[many] - 1) / (sent[many] - 1)))
+    both /= max(float(sent[many].sum()), 1.0)
+    rho = (both - overall**2) / (overall * (1 - overall))
+    prior = 1 / min(max(rho, 1e-3), 0.99) - 1
+    elsewhere = sent[sender] - n
+    rate = (lost[sender] - bad + prior * overall) / (elsewhere + prior)
+    factor = (np.bincount(site, weights=bad * quiet) + 20) / (
+        np.bincount(site, weights=n * rate * quiet) + 20
+    )
+    known = np.minimum(prior + elsewhere, 200.0)  # senders change: no rate is known for ever
+    return np.clip(rate * factor[site], 1e-6, 1 - 1e-6), known
 
 
-def _tail(k: Floats, n: Floats, p: Floats) -> Floats:
-    """Return the probability of k or more in n; neither need be whole."""
-    tail = special.betainc(np.maximum(k, 1e-12), np.maximum(n - k, 0) + 1, p)
-    return np.asarray(np.where(k <= 0, 1.0, tail), dtype=np.float64)
+def _scores(n: Floats, bad: Floats, rate: Floats, known: Floats) -> tuple[Floats, Floats]:
+    """Return each cell's normal score, cut at 2.5, and its weight."""
+    law = stats.betabinom(n.astype(np.int64), rate * known, (1 - rate) * known)
+    tail = np.clip(law.sf(bad) + 0.5 * law.pmf(bad), 1e-9, 1 - 1e-9)
+    effective = n / (1 + (n - 1) / (known + 1))
+    return np.clip(stats.norm.isf(tail), -CUT, CUT), effective**0.25
+
+
+def _tails(score: Floats, tested: NDArray[np.bool_]) -> Floats:
+    """Return one-sided tail probabilities of scores, in units of their own middle half."""
+    if tested.sum() >= 20:
+        low, middle, high = np.quantile(score[tested], [0.25, 0.5, 0.75])
+        score = (score - max(middle, 0.0)) / max((high - low) / 1.349, 1.0)
+    return np.asarray(stats.norm.sf(score), dtype=np.float64)
 
 
 def benjamini_hochberg(p_value: Floats, fdr: float) -> NDArray[np.bool_]:

@@ -66,7 +66,7 @@ def _ends(jobs: JobTable, frames: Frames) -> Found:
         yield "component_share_sum", Kpi(total, "share", text, n)
     if (days := frames.get("site_days")) is not None:
         tested = days.drop_nulls("p_value").height
-        text = "Site-days with more bad jobs than chance allows (false discovery rate 5 %)."
+        text = "Site-days on which many senders fail more than they do elsewhere."
         yield "incident_site_days", Kpi(int(days["incident"].sum()), "site-days", text, tested)
 
 
@@ -91,9 +91,9 @@ def _waste(jobs: JobTable, frames: Frames) -> Found:
 
 def _cpu(jobs: JobTable, frames: Frames) -> Found:
     if "cpu_time" in frames:
-        known = pl.col("cpu_time").drop_nulls()
+        known = pl.col("cpu_time").filter(pl.col("cpu_time") > 0)
         middle, n = collect(jobs.frame.select(known.median().alias("m"), known.len())).row(0)
-        text = "Median CPU time, summed over cores."
+        text = "Median CPU time, summed over cores, of jobs that have some."
         yield "cpu_time_median", Kpi(middle, "core s", text, n)
     if (found := _row(frames, "efficiency")) is not None:
         text = "Sum of CPU time / sum of wall time x cores; jobs above 1 count as 1."

@@ -52,7 +52,7 @@ def queue_time(jobs: JobTable, by: By = "all") -> pl.DataFrame:
     )
     if by in ("site", "queue"):
         return top(found.drop("order"), "group", "n", _MOST, ()).head(_MOST)
-    return found.sort("order", "group").drop("order").head(_MOST)
+    return found.sort("order", "group", nulls_last=True).drop("order").head(_MOST)
 
 
 def queue_split(jobs: JobTable) -> pl.DataFrame:

@@ -132,7 +132,7 @@ def _status(frames: Frames, unit: str) -> Made:
     rows = frame.select(pl.col("status").alias("label"), *wanted).rename(wanted)
     rows = rows.unpivot(index="label", variable_name="series", value_name="value")
     chart = draw.bars(rows.fill_nan(None), "Share", percent=True, labels=90)
-    yield Figure("status", "status", "Final status", _n(frame), chart)
+    yield Figure("final_status", "status", "Final status", _n(frame), chart)
 
 
 def _errors(frames: Frames, unit: str) -> Made:
@@ -197,8 +197,8 @@ def _failures(frames: Frames, unit: str) -> Made:
     chart = draw.strip(rows, "failed jobs")
     text = (
         f"{count(flagged.height)} of {count(days.drop_nulls('p_value').height)} site-days have "
-        "more failures that a site can cause than its own rate, clustering in tasks and chance "
-        "explain (false discovery rate 5 %)."
+        "many senders with more failures than they have elsewhere, of kinds that a site can cause "
+        "(wanted false discovery rate 5 %)."
     )
     if flagged["site"].n_unique() > 30:
         text += " The 30 sites with the most failed jobs are drawn."

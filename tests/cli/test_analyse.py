@@ -1,0 +1,24 @@
+import polars as pl
+
+
+def test_analyse_writes_tables_charts_and_a_page(run, trace, tmp_path):
+    done = run("analyse", trace, "-o", tmp_path, "--figures", "svg")
+    assert done.code == 0
+    assert "failure_rate" in done.out
+    assert (tmp_path / "analysis.html").is_file()
+    assert pl.read_csv(tmp_path / "frames" / "status.csv")["n"].sum() == 300
+    assert (tmp_path / "figures" / "final_status.svg").is_file()
+
+
+def test_analyse_prints_one_document(run, trace, tmp_path):
+    done = run("analyse", trace, "-o", tmp_path, "--json", "--figures", "")
+    assert done.json["kpis"]["jobs"]["value"] == 300
+    assert all(kpi["definition"] for kpi in done.json["kpis"].values())
+    assert not (tmp_path / "figures").exists()
+
+
+def test_analyse_refuses_an_unknown_format_before_the_work(run, trace, tmp_path):
+    done = run("analyse", trace, "-o", tmp_path / "out", "--figures", "svg,gif")
+    assert done.code == 1
+    assert "'gif'" in done.err
+    assert not (tmp_path / "out").exists()
