@@ -1,11 +1,12 @@
 """Measure the compiled kernel: jobs per CPU second, and how many times plain Python that is.
 
-Run ``python benchmarks/kernel.py [--json]``. Two made-up workloads with a fixed seed:
+Run ``python benchmarks/kernel.py [--json]``. Three made-up workloads with a fixed seed:
 
 - ``l0``: 150 sites of 50 to 400 cores, jobs of 1 or 8 cores, load 0.85, FCFS, each job to the
   least loaded site;
 - ``easy``: one machine of 4,096 processors, jobs of 1 to 512 (powers of two), load 0.85, requests
-  of up to several times the run time, EASY backfilling.
+  of up to several times the run time, EASY backfilling;
+- ``deep``: the same at load 1.2 and with a third of the jobs, where the queue only grows.
 
 The yardstick is `gridtwin.sim.kernel.plain`, the same algorithm with heapq, in the same process on
 fewer jobs (``plain_jobs``); it looks at the whole queue again at each event, where the kernel
@@ -39,20 +40,24 @@ def grid(jobs: int, seed: int = 1) -> Case:
     return submit, width, run, 2 * run, np.full(jobs, CHOOSE), cores, False
 
 
-def cluster(jobs: int, seed: int = 1) -> Case:
+def cluster(jobs: int, seed: int = 1, load: float = LOAD) -> Case:
     rng = np.random.default_rng(seed)
     width = 2 ** rng.integers(0, 10, jobs)
     run = np.minimum(rng.lognormal(6.0, 2.0, jobs), 86400.0).round()
     request = (run * np.exp(rng.exponential(1.0, jobs)) / 300).round() * 300 + 300
-    submit = arrivals(rng, run, width, 4096).round()
+    submit = arrivals(rng, run, width, 4096, load).round()
     return submit, width, run, request, np.zeros(jobs, np.int64), np.array([4096]), True
 
 
+def deep(jobs: int) -> Case:
+    return cluster(jobs, load=1.2)
+
+
 def arrivals(
-    rng: np.random.Generator, run: np.ndarray, width: np.ndarray, cores: int
+    rng: np.random.Generator, run: np.ndarray, width: np.ndarray, cores: int, load: float = LOAD
 ) -> np.ndarray:
     submit = np.cumsum(rng.exponential(1.0, len(run)))
-    return submit * (np.dot(run, width) / (cores * LOAD * (submit[-1] - submit[0])))
+    return submit * (np.dot(run, width) / (cores * load * (submit[-1] - submit[0])))
 
 
 def seconds(function: Callable[..., Any], arguments: Case, repeats: int) -> list[float]:
@@ -101,6 +106,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     sizes = (options.jobs, min(options.plain_jobs, options.jobs), options.repeats)
+    third = max(1, options.jobs // 3)
     report = {
         "machine": {
             "cpu": processor(),
@@ -110,6 +116,7 @@ def main() -> None:
         },
         "l0_150_sites_fcfs_least_loaded": measure(grid, *sizes),
         "easy_4096_processors_load_0.85": measure(cluster, *sizes),
+        "deep_4096_processors_load_1.2": measure(deep, third, min(sizes[1], third), sizes[2]),
     }
     if options.json:
         print(json.dumps(report, indent=1))

@@ -1,6 +1,7 @@
 """The compiled kernel against its plain version, and both against what must always hold."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,24 @@ def test_they_agree_on_long_queues_and_times_that_are_no_whole_numbers():
     for cores, site in (([16], np.zeros(n, int)), ([16, 20, 24], np.full(n, CHOOSE))):
         compiled, by_hand = both(submit, width, run, request, site, cores, True)
         assert compiled == by_hand
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_they_agree_on_queues_of_many_packs(seed):
+    """Jobs come three times as fast as they are done, many at once, in waves with quiet between."""
+    rng = np.random.default_rng(seed)
+    n, cores = 900, [[32], [32, 17, 40]][seed % 2]
+    width = rng.choice([1, 2, 3, 5, 8, 16, 17], n, p=[0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1])
+    run = rng.integers(0, 40, n).astype(float)
+    request = np.maximum(run + rng.integers(-10, 200, n), 0) * (seed % 3 > 0) + rng.integers(
+        0, 3, n
+    )
+    rate = 3 * sum(cores) / np.dot(run, width) * n
+    submit = np.floor(np.cumsum(rng.exponential(1 / rate, n))) + 2000 * (np.arange(n) // 450)
+    site = np.full(n, CHOOSE) if seed % 4 == 3 else rng.integers(0, len(cores), n)
+    compiled, by_hand = both(submit, width, run, request, site, cores, True)
+    assert compiled == by_hand
+    assert (np.array(compiled[0]) > submit).mean() > 0.5
 
 
 @CASES
