@@ -96,3 +96,7 @@ def test_a_table_without_jobs_has_a_page(tmp_path):
 )
 def test_key_figures_in_their_units(value, unit, text):
     assert kpi_text(Kpi(value, unit, "d", 1)) == text
+
+
+def test_no_chart_calls_a_single_trace_real(written):
+    assert ">real<" not in written[1]

@@ -170,6 +170,7 @@ def association(frame: pl.DataFrame, *, order: Sequence[str], difference: bool =
 def hours_of_week(frame: pl.DataFrame) -> Chart:
     """Draw arrivals by hour of the week: ``hour`` (0 = Monday 00:00), ``jobs``, ``trace``."""
     names = frame["trace"].to_list()
+    several = len(set(names)) > 1
     expression = f"{list(_DAYS)!r}[floor(datum.value / 24)]"
     chart = (
         alt.Chart(frame)
@@ -184,8 +185,8 @@ def hours_of_week(frame: pl.DataFrame) -> Chart:
                 ),
             ),
             y=alt.Y("jobs:Q", title="Jobs per hour (mean)", axis=alt.Axis(tickCount=5)),
-            color=trace_color(names),
-            strokeDash=trace_dash(names),
+            color=trace_color(names, legend=several),
+            strokeDash=trace_dash(names, legend=several),
         )
         .properties(width=WIDE, height=200)
     )

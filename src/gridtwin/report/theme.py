@@ -80,12 +80,14 @@ def trace_color(traces: Sequence[str], *, legend: bool = True, symbol: str = "st
     )
 
 
-def trace_dash(traces: Sequence[str]) -> alt.StrokeDash:
+def trace_dash(traces: Sequence[str], *, legend: bool = True) -> alt.StrokeDash:
     """Return the dash channel: real lines are solid, others dashed, for print."""
     domain = ordered(traces)
     dashes = [DASHES.get(trace, [2, 2]) for trace in domain]
     guide = alt.Legend(title=None, orient="top", symbolType="stroke")
-    return alt.StrokeDash("trace:N", scale=alt.Scale(domain=domain, range=dashes), legend=guide)
+    return alt.StrokeDash(
+        "trace:N", scale=alt.Scale(domain=domain, range=dashes), legend=guide if legend else None
+    )
 
 
 def styled(chart: Chart) -> Chart:
