@@ -372,6 +372,8 @@ def test_the_transfer_share_is_of_the_union_inside_the_queue_time() -> None:
         (({"rse": "BNL_DATADISK"},), "remote", 10.0),
         (({"rse": "BNL_DATADISK"}, {}), "local", 0.0),
         (({"state": "U"}, {"rse": "BNL_DATADISK"}), "remote", 10.0),
+        (({"state": "U"},), "remote", 10.0),
+        (({"state": None},), "remote", 10.0),
         (({"deleted_at": T0 + 99.0}, {"rse": "BNL_DATADISK"}), "remote", 10.0),
         (({"deleted_at": T0 + 101.0},), "local", 0.0),
         (({"created_at": T0 + 101.0}, {"rse": "BNL_DATADISK"}), "remote", 10.0),

@@ -92,7 +92,7 @@ def from_replicas(
 
 
 def _copies(rows: pl.LazyFrame, rses: Frame | None) -> tuple[pl.LazyFrame, dict[str, int]]:
-    """Return the available replicas with their site, and what became of all of them."""
+    """Return the replicas with site and whether they are available; what became of all rows."""
     sites = rse_sites(collect(rows.select(pl.col("rse").unique()))["rse"], rses).lazy()
     judged = rows.join(sites.select("rse", "site", "tape"), on="rse", how="left").with_columns(
         (pl.col("rse_type").str.to_uppercase() == "TAPE").fill_null(pl.col("tape")).alias("tape"),
@@ -104,13 +104,14 @@ def _copies(rows: pl.LazyFrame, rses: Frame | None) -> tuple[pl.LazyFrame, dict[
         .alias("reason"),
     )
     found = collect(judged.group_by("reason").agg(pl.len())).sort("reason")
-    # one of an unknown site is still a replica of the data set somewhere
-    kept = judged.filter(pl.col("reason") != "not available")
-    return kept.select(
+    # all are kept: one of an unknown site is still a replica somewhere, and a data set of which
+    # all are incomplete is a known one without an available replica
+    return judged.select(
         "scope",
         "dataset",
         pl.col("site").alias("at"),
         "tape",
+        (pl.col("reason") != "not available").alias("ready"),
         pl.col("created_at").fill_null(float("-inf")).alias("from"),
         pl.col("deleted_at").fill_null(float("inf")).alias("to"),
     ), dict(found.iter_rows())
@@ -126,7 +127,7 @@ def _judged(inputs: pl.LazyFrame, side: pl.LazyFrame, copies: pl.LazyFrame) -> p
     )
     # each data set, site and start is looked up once, not once a file
     keys = ["scope", "dataset", "site", "start"]
-    now = (pl.col("from") <= pl.col("start")) & (pl.col("start") < pl.col("to"))
+    now = pl.col("ready") & (pl.col("from") <= pl.col("start")) & (pl.col("start") < pl.col("to"))
     on_disk = now & ~pl.col("tape")
     states = (
         rows.select(keys)
