@@ -4,8 +4,8 @@
 
 Each length is written as one Parquet file by a fresh process, which measures itself; ``--daily``
 writes a folder of daily files. The yardstick is sorting 5 million random numbers with NumPy in the
-same process, the best of five; CPU seconds are given as multiples of it, too. The table of anchors is of the last
-length that was written, and means most at 150 days.
+same process, the best of five; CPU seconds are given as multiples of it, too. The table of anchors
+is of the last length that was written, and means most at 150 days.
 """
 
 import argparse

@@ -23,6 +23,7 @@ from gridtwin.trace.examples._panda_access import (
     hashed,
     reads,
 )
+from gridtwin.trace.examples._panda_errors import CODES
 from gridtwin.trace.examples._panda_files import disks, inputs_of, sites_named
 from gridtwin.trace.examples._panda_frames import ACCESS, FRAMES
 from gridtwin.trace.examples._panda_jobs import FAILED, FINISHED, Batch
@@ -179,8 +180,6 @@ def _traces(
 
 
 def _input_codes() -> list[int]:
-    from gridtwin.trace.examples._panda_errors import CODES
-
     return [CODES.index(code) for code in _INPUT_CODES]
 
 
