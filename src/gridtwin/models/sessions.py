@@ -3,12 +3,12 @@
 A session is a run of jobs of one user with gaps of at most `gap` seconds. The calendar (which
 sessions in which week) follows the training trace; inside it
 
-- each session as a whole moves by a normal step, and
-- each gap inside a session is replaced by one of nearly the same rank among that user's gaps.
+- each session as a whole moves by a normal step, the less the larger its bursts are, and
+- each gap inside a session is replaced by one of nearly the same rank among that user's gaps,
+  while large bursts and every 24th job of a session keep their place in it.
 
-Bursts, cycles, day levels and the share of each user survive, which decide how a queue builds up;
-no arrival time is kept. Beyond the length of the training trace, whole weeks of it are drawn at
-random.
+Bursts, cycles, day levels and the share of each user survive, which decide how a queue builds up.
+Beyond the length of the training trace, whole weeks of it are drawn at random.
 """
 
 from dataclasses import dataclass, fields
@@ -21,6 +21,10 @@ __all__ = ["Sessions"]
 
 DAY = 86_400.0
 _PACE = 24
+_BURST_GAP = 60.0
+"""Seconds between two jobs of a burst, at most."""
+_BURST = 8
+"""Jobs from which on a burst shows where it was."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,10 @@ class Sessions:
     ) -> NDArray[np.float64]:
         """Return an arrival time for each planned job.
 
-        A session of k jobs moves by a normal step of ``shift / sqrt(k)`` seconds: the more jobs
-        show where it was, the less. A gap takes the size of another one that is at most the
-        fraction `width` of the user's gaps (at least 2) away in rank; over every 24 jobs of a
-        long session the gaps keep their sum, lest the error of each add up.
+        A session whose largest burst has k jobs (gaps of a minute at most) moves by a normal step
+        of ``shift / k**2`` seconds: a burst shows where it was. A gap takes the size of another
+        one that is at most the fraction `width` of the user's gaps (at least 2) away in rank; up
+        to every large burst and every 24th job the gaps keep their sum, lest their errors add up.
         """
         if not len(rows):
             return np.empty(0)
@@ -103,9 +107,13 @@ class Sessions:
         begins = np.isnan(self.gap[row]) | ~same
         session = np.cumsum(begins) - 1
         gaps = np.where(begins, 0.0, self._near(row, rng, width))
-        gaps = _paced(gaps, np.where(begins, 0.0, self.gap[row]), session)
+        old = np.where(begins, 0.0, self.gap[row])
+        burst = np.cumsum(begins | (old > _BURST_GAP)) - 1
+        size = np.bincount(burst)[burst]
+        gaps = _anchored(gaps, old, session, np.where(size >= _BURST, burst, -1))
         elapsed = np.cumsum(gaps)
-        step = rng.normal(0.0, shift, session[-1] + 1) / np.sqrt(np.bincount(session))
+        largest = np.maximum.reduceat(size, np.flatnonzero(begins))
+        step = rng.normal(0.0, shift, len(largest)) / largest**2
         starts = (self.submit[row] + move)[begins] + step
         times = np.empty(len(rows))
         times[order] = starts[session] + elapsed - elapsed[begins][session]
@@ -138,14 +146,22 @@ class Sessions:
         return cls(*(arrays[f"sessions.{f.name}"] for f in fields(cls)))
 
 
-def _paced(
-    gaps: NDArray[np.float64], old: NDArray[np.float64], session: NDArray[np.int64]
+def _anchored(
+    gaps: NDArray[np.float64],
+    old: NDArray[np.float64],
+    session: NDArray[np.int64],
+    burst: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return `gaps` scaled to the sum of the `old` ones over every full 24 jobs of a session."""
+    """Return `gaps` scaled so that anchors are as far into their session as with the `old` ones.
+
+    Anchors are the first jobs of large bursts (`burst`, -1 elsewhere) and every 24th job.
+    """
     begins = np.r_[True, np.diff(session) != 0]
     place = np.arange(len(session)) - np.flatnonzero(begins)[session]
-    block = np.cumsum(place % _PACE == 0) - 1
-    ours, theirs = np.bincount(block, gaps), np.bincount(block, old)
-    full = (np.bincount(block) == _PACE) & (ours > 0)
-    scale = np.divide(theirs, ours, out=np.ones(len(ours)), where=full)
-    return np.asarray(gaps * scale[block])
+    anchor = (burst >= 0) & (np.diff(burst, prepend=-1) != 0)
+    anchor = (anchor | (place % _PACE == 0)) & ~begins
+    part = np.cumsum(begins | np.r_[False, anchor[:-1]]) - 1  # an anchor ends its part
+    ours, theirs = np.bincount(part, gaps), np.bincount(part, old)
+    ends = np.bincount(part, anchor) > 0
+    scale = np.divide(theirs, ours, out=np.ones(len(ours)), where=ends & (ours > 0))
+    return np.asarray(gaps * scale[part])
