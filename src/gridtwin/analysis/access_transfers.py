@@ -48,6 +48,8 @@ _TRANSFERS: dict[str, Column] = {
 }
 _OPTIONAL = ("request_type", "dataset", "src_type", "started_at", "state")
 _DONE = ("D", "DONE")
+_NAMED = (["scope", "lfn"], ["scope", "name"])
+_SIZED = (["scope", "lfn", "bytes"], ["scope", "name", "bytes"])
 
 
 def from_transfers(
@@ -67,11 +69,13 @@ def from_transfers(
     a job fetches by itself leaves no request with Rucio, so this method hardly sees it. Where
     several transfers match a file, the first to arrive counts.
 
-    Memory: the file table's keys of the table's jobs while they are joined, and the matches.
+    Memory: the transfers, and the rows of the file table that any transfer has the name of.
     """
     side = job_side(jobs, "submit_time", "start_time", "end_time")
-    wanted, moves = _wanted(side, files, since), _moves(transfers, rses)
-    matched = _matches(wanted, moves)
+    moves = _moves(transfers, rses)
+    # both are small beside the file table, and asked for more than once
+    wanted = collect(_wanted(side, files, moves, since)).lazy()
+    matched = collect(_matches(wanted, moves)).lazy()
     rows = pl.concat([_transfer_rows(wanted, moves, matched), _file_rows(files, side, matched)])
     first = (
         matched.filter(pl.col("type") == "input")
@@ -119,7 +123,8 @@ def match_transfers(
         submit, start, end, created_at, started_at, transferred_at.
     """
     side = job_side(jobs, "submit_time", "start_time", "end_time")
-    return _matches(_wanted(side, files, since), _moves(transfers, rses))
+    moves = _moves(transfers, rses)
+    return _matches(_wanted(side, files, moves, since), moves)
 
 
 def transfer_share(matches: Frame) -> pl.DataFrame:
@@ -164,8 +169,8 @@ def transfer_share(matches: Frame) -> pl.DataFrame:
     )
 
 
-def _wanted(side: pl.LazyFrame, files: Frame, since: Since) -> pl.LazyFrame:
-    """Return the jobs' inputs and outputs with the site and the times of the job."""
+def _wanted(side: pl.LazyFrame, files: Frame, moves: pl.LazyFrame, since: Since) -> pl.LazyFrame:
+    """Return the jobs' files that any transfer has the name of, with site and times of the job."""
     rows = checked(files, "files", FILES, optional=("jeditaskid", "dataset"))
     first = pl.col("submit")
     if since == "task":
@@ -177,7 +182,7 @@ def _wanted(side: pl.LazyFrame, files: Frame, since: Since) -> pl.LazyFrame:
     other = (pl.col("jeditaskid") != pl.col("task_id")).fill_null(value=False)
     return (
         rows.filter(pl.col("type").is_in(["input", "output"]) & (pl.col("fsize") > 0))
-        .unique()
+        .join(moves, left_on=_NAMED[0], right_on=_NAMED[1], how="semi")
         .join(side.with_columns(first.alias("since")), left_on="pandaid", right_on="job_id")
         .filter(~other)
         .select(
@@ -223,17 +228,13 @@ def _moves(transfers: Frame, rses: Frame | None) -> pl.LazyFrame:
             .then(pl.lit("not done"))
             .when(pl.col("created_at").is_null() | pl.col("transferred_at").is_null())
             .then(pl.lit("no times"))
-            .when(pl.col("bytes").is_null() | pl.col("name").is_null())
-            .then(pl.lit("no name or size"))
+            .when(pl.any_horizontal(pl.col("request_id", "name", "bytes").is_null()))
+            .then(pl.lit("no id, name or size"))
             .when(pl.col("src_site").is_null() | pl.col("dst_site").is_null())
             .then(pl.lit("end point of no known site"))
             .alias("bad"),
         )
     )
-
-
-_NAMED = (["scope", "lfn"], ["scope", "name"])
-_SIZED = (["scope", "lfn", "bytes"], ["scope", "name", "bytes"])
 
 
 def _matches(wanted: pl.LazyFrame, moves: pl.LazyFrame) -> pl.LazyFrame:
@@ -242,7 +243,7 @@ def _matches(wanted: pl.LazyFrame, moves: pl.LazyFrame) -> pl.LazyFrame:
     same = pl.col("dataset") == pl.col("dataset_moved")
     here = pl.when(pl.col("type") == "input").then("dst_site").otherwise("src_site")
     inside = (pl.col("created_at") >= pl.col("since")) & (pl.col("transferred_at") <= pl.col("end"))
-    return pairs.filter(same.fill_null(value=True) & (here == pl.col("site")) & inside).select(
+    kept = [
         "job_id",
         "scope",
         "lfn",
@@ -258,6 +259,12 @@ def _matches(wanted: pl.LazyFrame, moves: pl.LazyFrame) -> pl.LazyFrame:
         "created_at",
         "started_at",
         "transferred_at",
+    ]
+    # a file that is listed twice is one
+    return (
+        pairs.filter(same.fill_null(value=True) & (here == pl.col("site")) & inside)
+        .select(kept)
+        .unique()
     )
 
 
