@@ -73,6 +73,11 @@ def test_references_of_rows(evaluation):
     assert evaluation["c2st"].heldout == pytest.approx(0.5, abs=0.2)
 
 
+def test_with_a_holdout_rows_are_told_from_those_that_the_model_has_not_seen(evaluation):
+    assert evaluation["c2st"].detail["against"] == "holdout"
+    assert "training rows, which" not in evaluation.verdict[0]
+
+
 def test_references_of_traces(evaluation):
     for name in ("load", "fano_day", "wait_easy", "slowdown_fcfs"):
         row = evaluation[name]
@@ -94,6 +99,7 @@ def test_without_a_holdout_halves_stand_in_and_this_is_said(alone, jobs):
     assert "two random halves" in alone.notes[0]
     assert alone["ks"].heldout > 0
     assert alone["c2st"].train_copy is None
+    assert "against the training rows, which copies pass" in alone.verdict[0]
     assert alone.sizes["holdout"] == 0
     assert alone.sizes["train"] == len(jobs)
 

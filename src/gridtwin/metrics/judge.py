@@ -140,6 +140,8 @@ def _judge_rows(metric: Metric, real: Real, synthetic: JobTable, columns: Column
             heldout = score(real.base, subsample(other, len(synthetic), rng))
         copy = score(train, train, holdout=real.holdout)
     detail = {**own.detail, "heldout_detail": heldout.detail}
+    if metric.on == "unseen":
+        detail["against"] = "train" if real.holdout is None else "holdout"
     return _row(metric, own.value, own.by_column, detail, heldout=heldout.value, copy=copy.value)
 
 

@@ -42,7 +42,8 @@ def _rows(row: Row | None) -> str:
     auc, best = _value(row), row.heldout if row.heldout is not None else 0.5
     untimed = row.detail.get("without_submit_time")
     also = f"; without the submit time {untimed:.2f}" if untimed is not None else ""
-    figures = f"(AUC {auc:.2f}{also}; real against real {best:.2f})"
+    seen = "; against the training rows, which copies pass" * (row.detail.get("against") == "train")
+    figures = f"(AUC {auc:.2f}{also}; real against real {best:.2f}{seen})"
     if auc <= best + 0.05:
         return f"Single jobs cannot be told from real ones {figures}: good for per-job statistics."
     telling = [name for name, drop in row.by_column.items() if drop is not None and drop > 0.01]
