@@ -7,7 +7,7 @@ import pytest
 
 from gridtwin.report import write_report
 from gridtwin.report.numbers import duration, percent
-from gridtwin.sim import simulate
+from gridtwin.sim import Platform, simulate
 from gridtwin.trace import JobTable, Provenance
 from gridtwin.trace.readers import read
 
@@ -201,6 +201,21 @@ def test_many_sites_stay_readable(tmp_path, jobs):
     assert "Site: share of jobs" in page.words()
     assert page.words().count("site-") <= 13
     assert len(text) < 1_500_000
+
+
+def test_simulated_sites_are_told_from_one_machine(tmp_path, jobs):
+    names = pl.Series(["a", "b", "c"] * 100)
+    sited = jobs.with_frame(jobs.collect().with_columns(site=names))
+    platform = Platform.observed(sited)
+    result = simulate(sited, platform=platform, broker="recorded")
+    both = {"real": result, "synthetic": result}
+    page, _ = report(tmp_path, sited, sited, simulations=both, figures=())
+    assert f"{platform.cores.sum():,} cores at 3 simulated sites together" in page.words()
+    assert "each job at its own site" in page.words()
+    single = {"real": simulate(jobs, cores=256)}
+    page, _ = report(tmp_path, jobs, jobs, simulations=single, figures=())
+    assert "256 cores (stated by the source)" in page.words()
+    assert "the same simulated machine" in page.words()
 
 
 def test_nulls_and_infinities_are_counted_not_drawn(tmp_path, jobs):

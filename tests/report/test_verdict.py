@@ -30,6 +30,7 @@ def row(metric="ks", goal="min", value=0.1, group="marginal", **more):
         ("heldout", 0.02, {"heldout": 0.0}, "poor"),
         ("heldout", 0.02, {}, ""),
         ("min", None, {}, ""),
+        ("one", 1.0, {"detail": {"note": "the real trace does not queue"}}, ""),
     ],
 )
 def test_mark(goal, value, more, mark):
@@ -52,3 +53,13 @@ def test_headlines_stand_beside_their_references_and_skip_what_was_not_judged():
 
 def test_no_rows_no_headlines():
     assert verdict.headlines(()) == []
+
+
+def test_a_headline_that_says_little_says_so_and_shares_are_in_per_cent():
+    rows = [
+        row("wait_easy", "one", 0.9, "scheduling", detail={"note": "it does not queue"}),
+        row("exact_copies", "heldout", 9e-5, "privacy", heldout=0.014),
+    ]
+    wait, copies = verdict.headlines(rows)
+    assert (wait.mark, wait.references) == ("", ("it does not queue",))
+    assert (copies.value, copies.references) == ("< 0.1 %", ("held-out real rows: 1.4 %",))

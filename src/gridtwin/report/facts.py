@@ -22,14 +22,14 @@ __all__ = ["dropped", "provenance", "simulation_table", "trace_table", "versions
 
 
 def trace_table(
-    traces: Mapping[str, JobTable], cores: int | None = None
+    traces: Mapping[str, JobTable], cores: int | None = None, sites: int = 1
 ) -> list[tuple[str, list[str]]]:
     """Return rows of the table "what was read": a name and a text for each trace.
 
-    `cores` is the size of the machine that was simulated; where None it is derived from the real
-    trace, if that can run.
+    `cores` is the size of the machine, or of all `sites`, that was simulated; where None it is
+    derived from the real trace, if that can run.
     """
-    size, told = _machine(traces["real"], cores)
+    size, told = _machine(traces["real"], cores, sites)
     columns = [_facts(jobs, size) for jobs in traces.values()]
     rows = [
         (name, [facts.get(name, NONE) for facts in columns])
@@ -40,7 +40,7 @@ def trace_table(
     return rows
 
 
-def _machine(jobs: JobTable, cores: int | None) -> tuple[int | None, str]:
+def _machine(jobs: JobTable, cores: int | None, sites: int) -> tuple[int | None, str]:
     """Return the machine's size, and in words how it is known."""
     try:
         ready = runnable(jobs)
@@ -48,6 +48,8 @@ def _machine(jobs: JobTable, cores: int | None) -> tuple[int | None, str]:
         return None, ""
     if not len(ready):
         return None, ""
+    if sites > 1 and cores:
+        return cores, f"{count(cores)} {ready.unit} at {count(sites)} simulated sites together"
     derived = machine_size(jobs, ready)
     size = cores or derived
     how = "as given"

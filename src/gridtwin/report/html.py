@@ -44,6 +44,11 @@ _SECTIONS = (
         "that counts for scheduling studies.",
     ),
 )
+_AT_SITES = (
+    "Both traces were run through the same simulated sites and scheduler, each job at its own "
+    "site. A site that is only as large as the real trace used it at once makes no real job wait: "
+    "there the synthetic trace can but wait longer."
+)
 
 
 def write_report(
@@ -94,19 +99,21 @@ def write_report(
     pictures = {figure.key: to_svg(figure.chart) for figure in drawn}
     save(drawn, pictures, folder / "figures", figures)
     simulated, simulation_rows = facts.simulation_table(simulations)
+    cores, sites = _machine(evaluation, simulations)
+    told = [(k, t, _AT_SITES if k == "queues" and sites > 1 else i) for k, t, i in _SECTIONS]
     page = (
         environment()
         .get_template("report.html.j2")
         .render(
             title=title,
             traces=list(traces),
-            trace_rows=facts.trace_table(traces, _cores(evaluation, simulations)),
+            trace_rows=facts.trace_table(traces, cores, sites),
             dropped=facts.dropped(traces),
             notes=list(notes),
             headlines=verdict.headlines(rows),
             sentences=evaluation.verdict if evaluation is not None else (),
             judged_notes=evaluation.notes if evaluation is not None else (),
-            sections=sections(drawn, pictures, _SECTIONS),
+            sections=sections(drawn, pictures, told),
             left_out=left_out,
             simulated=simulated,
             simulation_rows=simulation_rows,
@@ -121,11 +128,14 @@ def write_report(
     return path
 
 
-def _cores(evaluation: "Evaluation | None", simulations: "Mapping[str, Result]") -> int | None:
-    """Return the size of the machine that was judged or simulated, None where nothing was."""
-    if evaluation is not None and evaluation.sizes.get("cores"):
-        return evaluation.sizes["cores"]
-    return next((result.cores for result in simulations.values()), None)
+def _machine(
+    evaluation: "Evaluation | None", simulations: "Mapping[str, Result]"
+) -> tuple[int | None, int]:
+    """Return the cores that were simulated or judged, None where nothing was, and the sites."""
+    for result in simulations.values():
+        return result.cores, len(result.platform.sites)
+    cores = evaluation.sizes.get("cores") if evaluation is not None else None
+    return cores or None, 1
 
 
 def _groups(rows: "Sequence[Row]") -> list[dict[str, Any]]:

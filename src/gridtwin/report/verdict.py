@@ -1,11 +1,11 @@
 """What the metrics say, in words: marks, headline figures and sentences."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gridtwin.report.numbers import number
+from gridtwin.report.numbers import number, percent
 
 if TYPE_CHECKING:
     from gridtwin.metrics import Row
@@ -28,7 +28,8 @@ HOW_MARKED = (
     "real weeks, score; fair up to double that. A ratio (best 1) is good within a factor 1.25 or "
     "inside the range of resampled real weeks, fair within a factor 1.6. A chance (best 0.5) is "
     "good within 0.05 and fair within 0.1. A value that should equal the held-out rows' one is "
-    "good within 15 % of it (or 0.005) and fair within 40 % (or 0.01). All else is poor."
+    "good within 15 % of it (or 0.005) and fair within 40 % (or 0.01). All else is poor. A value "
+    "that says little, such as the wait of a trace that does not queue, has no mark."
 )
 
 
@@ -51,6 +52,7 @@ class _Wanted:
     title: str
     question: str
     unit: str = ""
+    share: bool = False
 
 
 _WANTED = (
@@ -59,7 +61,7 @@ _WANTED = (
     _Wanted("load", "Offered load", "1 = as in the real trace", " x"),
     _Wanted("interarrival", "Gaps between arrivals", "KS distance; 0 = same distribution"),
     _Wanted("ks", "Each number by itself", "mean KS distance; 0 = same distributions"),
-    _Wanted("exact_copies", "Exact copies of real jobs", "share of the synthetic rows"),
+    _Wanted("exact_copies", "Exact copies of real jobs", "of the synthetic rows", share=True),
 )
 
 NAMES = {
@@ -106,7 +108,7 @@ SUBJECT = {
 def mark(row: "Row") -> Mark:
     """Return how near a row's value is to its best one; nothing where it cannot be said."""
     value = _known(row.synthetic)
-    if value is None:
+    if value is None or "note" in row.detail:
         return ""
     if row.goal == "one":
         if value <= 0:
@@ -154,20 +156,21 @@ def headlines(rows: "Sequence[Row]") -> list[Headline]:
         row = by_name.get(wanted.metric)
         if row is None or _known(row.synthetic) is None:
             continue
-        value = number(row.synthetic) + wanted.unit
-        references = tuple(_references(row, wanted.unit))
+        text = percent if wanted.share else number
+        value = text(row.synthetic) + wanted.unit
+        references = tuple(_references(row, wanted.unit, text))
         found.append(Headline(wanted.title, value, mark(row), wanted.question, references))
     return found
 
 
-def _references(row: "Row", unit: str) -> list[str]:
-    told = []
+def _references(row: "Row", unit: str, text: Callable[[float | None], str]) -> list[str]:
+    told = [str(row.detail["note"])] if "note" in row.detail else []
     if row.spread is not None:
-        told.append(f"samples: {number(row.spread[0])} to {number(row.spread[1])}")
+        told.append(f"samples: {text(row.spread[0])} to {text(row.spread[1])}")
     if _known(row.heldout) is not None:
-        told.append(f"held-out real rows: {number(row.heldout)}{unit}")
+        told.append(f"held-out real rows: {text(row.heldout)}{unit}")
     if (pair := weeks_range(row)) is not None:
-        told.append(f"resampled real weeks: {number(pair[0])} to {number(pair[1])}")
+        told.append(f"resampled real weeks: {text(pair[0])} to {text(pair[1])}")
     elif _known(row.weeks) is not None:
-        told.append(f"resampled real weeks: {number(row.weeks)}{unit}")
+        told.append(f"resampled real weeks: {text(row.weeks)}{unit}")
     return told
