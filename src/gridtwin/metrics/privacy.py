@@ -6,10 +6,10 @@ number 1). Nearest neighbours are exact, by comparing every pair with an early s
 of the two matrices of codes (8 bytes x rows x columns) and time is bounded by ``MAX_PAIRS``.
 """
 
-import numba
 import numpy as np
 
 from gridtwin.metrics.base import Score, metric, shared_columns, subsample
+from gridtwin.sim.kernel import compiled
 from gridtwin.trace import JobTable
 from gridtwin.trace.encode import Columns, Encoder
 
@@ -19,7 +19,7 @@ MAX_QUERIES = 4000
 MAX_PAIRS = 400_000_000
 
 
-@numba.njit(cache=True)
+@compiled
 def nearest(queries: np.ndarray, base: np.ndarray, numbers: int) -> tuple[np.ndarray, np.ndarray]:
     """Return each query's distance to its nearest row of `base` and how many rows are that near.
 

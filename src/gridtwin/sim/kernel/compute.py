@@ -21,6 +21,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from gridtwin.sim.kernel.jit import compiled
+
 __all__ = ["CHOOSE", "run_jobs"]
 
 CHOOSE = -1
@@ -420,7 +422,7 @@ def _pass(
     return started
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _events(
     submit: NDArray[np.float64],
     jobs: Table,
