@@ -104,7 +104,7 @@ def fuzz(reader: str, rounds: int, seed: int, kept: Path) -> Counter[str]:
             path.write_bytes(damage(contents[which], rng))
             try:
                 read_it = survives(path, "auto" if i % 4 == 0 else reader)
-            except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception
+            except BaseException as error:  # a Rust panic is no Exception
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 counts["broke"] += 1

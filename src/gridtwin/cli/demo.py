@@ -1,7 +1,7 @@
 """``gridtwin demo``: the whole loop on the embedded example or on a real trace."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,10 @@ def command(
     data: Annotated[
         Path | None, typer.Option(help="Job records; by default an embedded synthetic example.")
     ] = None,
+    example: Annotated[
+        Literal["panda", "lublin"],
+        typer.Option(help="Without --data: a grid like PanDA, or one parallel machine."),
+    ] = "panda",
     cores: Cores = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", file_okay=False, help="Folder for all results.")
@@ -24,17 +28,21 @@ def command(
     if data is None:
         from gridtwin.trace import examples
 
-        say("no --data: using the embedded example, a synthetic trace (Lublin-Feitelson 2003)")
-        jobs = examples.load("lublin", seed=seed)
+        say(f"no --data: using the embedded example {example!r}, a synthetic trace")
+        if example == "panda":
+            jobs = examples.load("panda", days=18, scale=0.1, seed=seed)
+        else:
+            jobs = examples.load("lublin", seed=seed)
     else:
         jobs = read(data)
+    name = f"the example {example!r}" if data is None else data.name
     from gridtwin.report import write_report
     from gridtwin.study.loop import run_loop
 
     loop = run_loop(jobs, output, cores=cores, samples=samples, seed=seed)
     page = write_report(
         output,
-        title=f"The trace model against {'an example' if data is None else data.name}",
+        title=f"The trace model against {name}",
         real=loop.real,
         synthetic=loop.samples,
         evaluation=loop.evaluation,
