@@ -17,6 +17,7 @@ from gridtwin.trace import TraceSchema
 
 HERE = Path(__file__).parent / "reference"
 BEST = {"min": "0", "half": "0.5", "one": "1", "heldout": "that of held-out real jobs"}
+BEST["weeks"] = "at most that of real weeks"
 WITH = {
     "rows": "the training jobs",
     "unseen": "the held-out jobs",

@@ -5,11 +5,13 @@ import polars as pl
 import pytest
 
 from gridtwin import metrics
+from gridtwin.core.seeds import spawn
 from gridtwin.trace import JobTable
+from gridtwin.trace.resample import bootstrap_blocks
 
 CORES = 64
 ALL = metrics.names()
-BY_ROW = [name for name in ALL if metrics.get(name).on != "memory"]
+BY_ROW = [n for n in ALL if metrics.get(n).on != "memory" and metrics.get(n).goal != "weeks"]
 MEMORY = [name for name in ALL if metrics.get(name).on == "memory"]
 
 
@@ -79,6 +81,15 @@ def test_a_copy_of_the_training_rows_scores_worse_than_unseen_rows(name, trace):
     natural = score(name, train, first, holdout=second).value
     copy = score(name, train, train, holdout=second).value
     assert metric.distance(copy, natural) > metric.distance(natural, natural) + 0.02
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if metrics.get(n).goal == "weeks"])
+def test_a_copy_of_the_training_rows_scores_worse_than_real_weeks_drawn_anew(name, trace):
+    metric = metrics.get(name)
+    weeks = [bootstrap_blocks(trace, rng, days=1) for rng in spawn(0, 5)]
+    natural = max(score(name, trace, other).value for other in weeks)
+    assert metric.distance(natural, natural) == 0
+    assert metric.distance(score(name, trace, trace).value, natural) > 0.02
 
 
 @pytest.mark.parametrize("name", ALL)

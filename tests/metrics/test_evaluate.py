@@ -251,3 +251,33 @@ def test_correlations_of_a_handful_of_rows_are_not_judged(jobs):
 def test_words_on_correlations(value, said):
     row = metrics.Row("diff_corr", "joint", "min", "d", value, 0.005, 0.0, None, None)
     assert f"Correlations between columns {said}" in verdict([row])[0]
+
+
+def test_a_trace_on_the_real_calendar_is_called_so(jobs, evaluation):
+    row = evaluation["replay"]
+    assert row.synthetic > 0.8  # the samples are real rows moved by less than an hour
+    assert row.heldout is None
+    assert row.weeks < 0.5
+    assert row.train_copy == 1
+    said = next(s for s in evaluation.verdict if "real calendar" in s)
+    assert "The trace follows the real calendar" in said
+    later = jobs.with_frame(jobs.frame.with_columns(pl.col("submit_time") + 5 * 3600))
+    fresh = evaluate(jobs, later, cores=CORES, groups=("temporal",))
+    assert fresh["replay"].synthetic < 0.5
+    assert not any("real calendar" in s for s in fresh.verdict)
+
+
+def test_replay_by_hand():
+    def table(user, hours):
+        times = [3600.0 * h for h in hours]
+        ids = [str(k) for k in range(len(user))]
+        return JobTable.from_frame(
+            pl.DataFrame({"job_id": ids, "user": user, "submit_time": times})
+        )
+
+    real = table(["a", "a", "b", None], [0, 10, 20, 30])
+    #                      near a's first, too far, b was not there, b's own, user unknown
+    synthetic = table(["a", "a", "b", "b", None], [0.9, 8.9, 10, 19, 30])
+    score = metrics.get("replay")(real, synthetic)
+    assert score.value == pytest.approx(2 / 4)
+    assert -1 <= score.detail["hourly_correlation"] <= 1

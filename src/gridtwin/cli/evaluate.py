@@ -10,7 +10,7 @@ from gridtwin.cli.console import Cores, Json, Seed, print_json, print_table, rea
 if TYPE_CHECKING:
     from gridtwin.metrics import Evaluation
 
-_BEST = {"min": "0", "half": "0.5", "one": "1", "heldout": "as held-out"}
+_BEST = {"min": "0", "half": "0.5", "one": "1", "heldout": "as held-out", "weeks": "as real weeks"}
 
 
 def command(

@@ -14,8 +14,8 @@ from gridtwin.trace.encode import Columns, modelled_columns
 
 __all__ = ["GROUPS", "Goal", "Group", "Metric", "On", "Score", "metric", "registry", "resolve"]
 
-Goal = Literal["min", "half", "one", "heldout"]
-"""The best value: 0, 0.5, 1, or that of held-out real rows."""
+Goal = Literal["min", "half", "one", "heldout", "weeks"]
+"""The best value: 0, 0.5, 1, that of held-out real rows, or at most that of real weeks."""
 Group = Literal["marginal", "joint", "detection", "privacy", "temporal", "scheduling"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 """All groups, in the order in which they are shown."""
@@ -66,11 +66,16 @@ class Metric:
         taken = inspect.signature(self.function).parameters
         return self.function(real, synthetic, **{k: v for k, v in options.items() if k in taken})
 
-    def distance(self, value: float, heldout: float | None = None) -> float:
-        """Return how far a value is from the best one, 0 or more."""
+    def distance(self, value: float, reference: float | None = None) -> float:
+        """Return how far a value is from the best one, 0 or more.
+
+        `reference` is what held-out rows, or real weeks, score.
+        """
         if self.goal == "one":
             return abs(float(np.log(value))) if value > 0 else float("inf")
-        best = {"min": 0.0, "half": 0.5, "heldout": heldout or 0.0}[self.goal]
+        if self.goal == "weeks":
+            return max(0.0, value - (reference or 0.0))
+        best = {"min": 0.0, "half": 0.5, "heldout": reference or 0.0}[self.goal]
         return abs(value - best)
 
 

@@ -171,7 +171,7 @@ def _judge_traces(metrics: list[Metric], real: Real, samples: list[JobTable]) ->
 
 def _thinned(metric: Metric, real: Real) -> float | None:
     """Return the score of held-out arrivals against as many training ones, of the same period."""
-    if metric.on != "arrivals" or not real.same_period:
+    if metric.on != "arrivals" or metric.goal == "weeks" or not real.same_period:
         return None
     rng = np.random.default_rng(real.seed)
     n = min(len(real.base), len(real.other))

@@ -1,8 +1,9 @@
-"""When jobs arrive: gaps, bursts, rhythm."""
+"""When jobs arrive: gaps, bursts, rhythm, and whether it is the real calendar again."""
 
 import numpy as np
 
 from gridtwin.metrics.base import Score, metric
+from gridtwin.metrics.joint import pearson
 from gridtwin.metrics.marginal import ks_distance
 from gridtwin.trace import JobTable
 from gridtwin.trace.arrivals import autocorrelation, counts, fano, submit_times
@@ -12,6 +13,7 @@ __all__ = [
     "fano_day",
     "fano_hour",
     "interarrival",
+    "replay",
     "week_profile",
 ]
 
@@ -93,3 +95,36 @@ def week_profile(real: JobTable, synthetic: JobTable) -> Score:
     p, q = (np.bincount((x // _HOUR % period).astype(np.int64), minlength=period) for x in (a, b))
     distance = float(np.abs(p / p.sum() - q / q.sum()).sum() / 2)
     return Score(distance, detail={"hours": period})
+
+
+@metric("replay", goal="weeks", group="temporal", on="arrivals")
+def replay(real: JobTable, synthetic: JobTable) -> Score:
+    """Share of synthetic jobs for which the real trace has a job of the same user within an hour.
+
+    Real weeks drawn anew show what habits alone give. Much more means that the synthetic trace
+    follows the real calendar: it tells who was active when, and its samples share the busy and
+    quiet days. ``hourly_correlation`` is that of the two traces' counts by hour of the calendar.
+    """
+    times = [submit_times(jobs) for jobs in (real, synthetic)]
+    if min(map(len, times)) < 2:
+        return Score.none("fewer than two submit times")
+    if "user" not in real or "user" not in synthetic:
+        return Score.none("no users")
+    names = ["user", "submit_time"]
+    a, b = (jobs.collect(names).drop_nulls().sort("submit_time") for jobs in (real, synthetic))
+    if a.is_empty() or b.is_empty():
+        return Score.none("no users")
+    near = b.join_asof(
+        a.with_columns(found=True),
+        on="submit_time",
+        by="user",
+        strategy="nearest",
+        tolerance=_HOUR,
+        check_sortedness=False,  # both are sorted above
+    )
+    first = min(float(t[0]) for t in times)
+    hours = int((max(float(t[-1]) for t in times) - first) // _HOUR) + 1
+    edges = first + _HOUR * np.arange(hours + 1)
+    x, y = (np.histogram(t, edges)[0].astype(float) for t in times)
+    value = near["found"].count() / near.height
+    return Score(value, detail={"hourly_correlation": pearson(x, y)})

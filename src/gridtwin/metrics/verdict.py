@@ -27,6 +27,7 @@ def verdict(rows: Iterable[Row]) -> tuple[str, ...]:
         _load(scored.get("load")),
         _queues(scored),
         *_privacy(scored),
+        _replay(scored.get("replay")),
         _unknown(known, scored),
     ]
     return tuple(sentence for sentence in sentences if sentence)
@@ -162,6 +163,21 @@ def _weeks(row: Row) -> str:
     """Return the range of the reference, where there is one."""
     spread = row.detail.get("weeks_spread")
     return f" (real weeks {spread[0]:.2f} to {spread[1]:.2f})" if spread else ""
+
+
+def _replay(row: Row | None) -> str:
+    """Say whether the real calendar is given away; nothing where habits explain it."""
+    if row is None or row.weeks is None:
+        return ""
+    value, habit = _value(row), row.detail.get("weeks_spread", (0.0, row.weeks))[1]
+    if value <= habit + 0.1 * (1 - habit):
+        return ""
+    near = "follows the real calendar" if value > (1 + habit) / 2 else "leans on the real calendar"
+    return (
+        f"The trace {near}: {value:.0%} of its jobs have a real job of the same user within an "
+        f"hour (real weeks drawn anew: {row.weeks:.0%}). It tells who was active when, and samples "
+        f"share the busy and quiet days."
+    )
 
 
 def _privacy(scored: dict[str, Row]) -> Iterable[str]:

@@ -28,7 +28,9 @@ HOW_MARKED = (
     "real weeks, score; fair up to double that. A ratio (best 1) is good within a factor 1.25 or "
     "inside the range of resampled real weeks, fair within a factor 1.6. A chance (best 0.5) is "
     "good within 0.05 and fair within 0.1. A value that should equal the held-out rows' one is "
-    "good within 15 % of it (or 0.005) and fair within 40 % (or 0.01). All else is poor. A value "
+    "good within 15 % of it (or 0.005) and fair within 40 % (or 0.01). One that should not pass "
+    "that of real weeks is good up to a tenth of the way from there to 1, fair up to half of it. "
+    "All else is poor. A value "
     "that says little, such as the wait of a trace that does not queue, has no mark."
 )
 
@@ -74,6 +76,7 @@ NAMES = {
     "dcr": "Distance to the closest training row",
     "dcr_share": "Share nearer to training than to held-out rows",
     "exact_copies": "Exact copies of training rows",
+    "replay": "Jobs at a real time of the same user",
     "interarrival": "Gaps between arrivals (KS)",
     "fano_hour": "Unrest of hourly counts (Fano factor)",
     "fano_day": "Unrest of daily counts (Fano factor)",
@@ -118,6 +121,11 @@ def mark(row: "Row") -> Mark:
         return "good" if inside else _grade(abs(math.log(value)), math.log(1.25), math.log(1.6))
     if row.goal == "half":
         return _grade(abs(value - 0.5), 0.05, 0.1)
+    if row.goal == "weeks":
+        if row.weeks is None:
+            return ""
+        habit = (weeks_range(row) or (row.weeks, row.weeks))[1]
+        return _grade(value - habit, 0.1 * (1 - habit), 0.5 * (1 - habit))
     reference = _known(row.heldout)
     if row.goal == "heldout":
         if reference is None:
@@ -145,7 +153,8 @@ def weeks_range(row: "Row") -> tuple[float, float] | None:
 
 def goal_text(goal: str) -> str:
     """Return the best value of a metric."""
-    return {"min": "0", "half": "0.5", "one": "1", "heldout": "as held-out"}.get(goal, goal)
+    texts = {"min": "0", "half": "0.5", "one": "1", "heldout": "as held-out"}
+    return {**texts, "weeks": "as real weeks"}.get(goal, goal)
 
 
 def headlines(rows: "Sequence[Row]") -> list[Headline]:
