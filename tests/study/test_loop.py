@@ -35,6 +35,15 @@ def test_what_is_shown_and_written_is_the_sample_of_median_wait(loop):
     assert len(loop.samples) == 4
 
 
+def test_samples_are_drawn_when_asked_for_and_always_the_same(loop):
+    assert loop.samples[1].collect().equals(loop.samples[1].collect())
+    assert not loop.samples[1].collect().equals(loop.samples[2].collect())
+    assert loop.samples[1:3][0].collect().equals(loop.samples[1].collect())
+    assert loop.samples.first(2)[0].collect().equals(loop.samples[2].collect())
+    assert loop.samples.first(2)[1].collect().equals(loop.samples[0].collect())
+    assert len(list(loop.samples.first(2))) == 4
+
+
 def test_the_headline_is_that_of_the_evaluation(loop):
     assert loop.headline["mean wait under EASY, synthetic / real"] == pytest.approx(
         loop.evaluation["wait_easy"].synthetic

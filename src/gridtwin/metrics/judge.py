@@ -38,7 +38,7 @@ def evaluate(
         The real jobs that the model was fitted on.
     synthetic
         One sample of the model, or several: rows are judged on the first, arrivals and queues
-        on all, as queues of one sample say little.
+        on all, as queues of one sample say little. One at a time is held in memory.
     holdout
         Real jobs that the model has not seen. Without them the references come from two random
         halves of `train`, and ``dcr_share`` does not apply.
@@ -51,28 +51,28 @@ def evaluate(
 
     Raises `InputError` when a table has no rows.
     """
-    samples = [synthetic] if isinstance(synthetic, JobTable) else list(synthetic)
-    train, samples = _held(train, "train"), [_held(s, "synthetic") for s in samples]
-    if not samples:
+    samples = [synthetic] if isinstance(synthetic, JobTable) else synthetic
+    if not len(samples):
         raise InputError("nothing to judge: give at least one synthetic table")
+    train, first = _held(train, "train"), _held(samples[0], "synthetic")
     holdout = None if holdout is None else _held(holdout, "holdout")
     if cores is not None and cores < 1:
         raise InputError(f"a machine of {cores} cores; give a size of 1 or more")
     if cores is None:
         cores = _size(train)
     real = Real(train, holdout, cores, seed)
-    columns = real.columns.within(samples[0])
+    columns = real.columns.within(first)
     wanted = [m for m in map(resolve, registry.names()) if m.group in groups]
     by_row = [m for m in wanted if m.on in ("rows", "unseen", "memory")]
     by_trace = [m for m in wanted if m.on in ("arrivals", "queue")]
     real.tell(rows=bool(by_row), traces=bool(by_trace))
     # one thread: sums of threads change with their number, and the scores in their last digits
     with threadpool_limits(1):
-        scored = [_judge_rows(m, real, samples[0], columns) for m in by_row]
+        scored = [_judge_rows(m, real, first, columns) for m in by_row]
         scored += _judge_traces(by_trace, real, samples) if by_trace else []
     rows = tuple(sorted(scored, key=lambda row: GROUPS.index(row.group)))
     sizes = {"train": len(train), "holdout": 0 if holdout is None else len(holdout)}
-    sizes |= {"synthetic": len(samples[0]), "samples": len(samples), "cores": cores or 0}
+    sizes |= {"synthetic": len(first), "samples": len(samples), "cores": cores or 0}
     return Evaluation(rows, verdict(rows), tuple(real.notes), sizes, columns.left_out)
 
 
@@ -145,7 +145,7 @@ def _judge_rows(metric: Metric, real: Real, synthetic: JobTable, columns: Column
     return _row(metric, own.value, own.by_column, detail, heldout=heldout.value, copy=copy.value)
 
 
-def _judge_traces(metrics: list[Metric], real: Real, samples: list[JobTable]) -> list[Row]:
+def _judge_traces(metrics: list[Metric], real: Real, samples: Sequence[JobTable]) -> list[Row]:
     """Score all samples, and replicates of the real weeks, by metrics of whole traces."""
     known: dict[tuple[int, int, str], Any] = {}
     options = {"cores": real.cores}
@@ -159,7 +159,8 @@ def _judge_traces(metrics: list[Metric], real: Real, samples: list[JobTable]) ->
             known.update({key: memo[key] for key in memo if key[0] == id(real.train)})
         return out
 
-    own = score_all(iter(samples), len(samples), "judging samples")
+    held = (_held(trace, "synthetic") for trace in samples)
+    own = score_all(held, len(samples), "judging samples")
     makers = list(replicates(real))
     weeks = score_all((make() for make in makers), len(makers), "bootstrap of real weeks")
     copy = score_all(iter([real.train]), 1, "reference")

@@ -1,13 +1,14 @@
 """The loop: learn a trace, generate it many times, judge it, simulate both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
 
 from gridtwin import models
 from gridtwin.core.errors import InputError
-from gridtwin.core.progress import track
-from gridtwin.core.seeds import spawn
 from gridtwin.metrics import Evaluation, evaluate, join
 from gridtwin.metrics.base import Group
 from gridtwin.metrics.sites import sites_of
@@ -17,10 +18,35 @@ from gridtwin.trace.derive import machine_size
 from gridtwin.trace.split import by_row
 from gridtwin.trace.writers import write
 
-__all__ = ["Loop", "run_loop", "side_by_side"]
+__all__ = ["Loop", "Samples", "run_loop", "side_by_side"]
 
 _ROWS: tuple[Group, ...] = ("marginal", "joint", "detection", "privacy")
 _TRACES: tuple[Group, ...] = ("temporal", "scheduling")
+
+
+@dataclass(frozen=True)
+class Samples(Sequence[JobTable]):
+    """Traces of a fitted model, each drawn when it is asked for: memory is that of one."""
+
+    model: models.Surrogate
+    seeds: tuple[np.random.SeedSequence, ...]
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    @overload
+    def __getitem__(self, k: int) -> JobTable: ...
+    @overload
+    def __getitem__(self, k: slice) -> "Samples": ...
+    def __getitem__(self, k: int | slice) -> "JobTable | Samples":
+        """Return the k-th trace, always the same one."""
+        if isinstance(k, slice):
+            return Samples(self.model, self.seeds[k])
+        return self.model.sample(seed=np.random.default_rng(self.seeds[k]))
+
+    def first(self, k: int) -> "Samples":
+        """Return the same traces, the k-th one first."""
+        return Samples(self.model, (self.seeds[k], *self.seeds[:k], *self.seeds[k + 1 :]))
 
 
 @dataclass(frozen=True)
@@ -28,7 +54,7 @@ class Loop:
     """What one turn of the loop gave."""
 
     real: JobTable
-    samples: tuple[JobTable, ...]
+    samples: "Samples"
     """Traces of the model that was fitted on all jobs; first the one of median wait under EASY,
     where the trace queues."""
     evaluation: Evaluation
@@ -68,22 +94,21 @@ def run_loop(
     folder = Path(folder)
     write(jobs, folder / "jobs.parquet")
     create = models.get(model)
-    half_rng, rows_rng, *rngs = spawn(seed, samples + 2)
-    train, holdout = by_row(jobs, 0.5, seed=int(half_rng.integers(1 << 31)))
-    drawn = create(seed=seed).fit(train).sample(seed=rows_rng)
+    half, rows_seed, *seeds = np.random.SeedSequence(seed).spawn(samples + 2)
+    train, holdout = by_row(jobs, 0.5, seed=int(np.random.default_rng(half).integers(1 << 31)))
+    drawn = create(seed=seed).fit(train).sample(seed=np.random.default_rng(rows_seed))
     if cores is None and sites_of(jobs) < 2:
         cores = machine_size(jobs)
     rows = evaluate(train, drawn, holdout, cores, seed=seed, groups=_ROWS)
     fitted = create(seed=seed).fit(jobs)
     fitted.save(folder / "model")
-    traces = tuple(
-        fitted.sample(seed=rng) for rng in track(rngs, "drawing traces", total=len(rngs))
-    )
+    traces = Samples(fitted, tuple(seeds))
     evaluation = join(rows, evaluate(jobs, traces, None, cores, seed=seed, groups=_TRACES))
     evaluation.save(folder)
     traces = _typical_first(traces, evaluation)
-    write(traces[0], folder / "synthetic.parquet")
-    simulations = side_by_side(jobs, traces[0], cores=cores, seed=seed)
+    shown = traces[0]
+    write(shown, folder / "synthetic.parquet")
+    simulations = side_by_side(jobs, shown, cores=cores, seed=seed)
     for name, result in simulations.items():
         result.save(folder / "simulation" / name)
     return Loop(jobs, traces, evaluation, simulations, _headline(jobs, evaluation), folder)
@@ -112,13 +137,12 @@ def side_by_side(
     }
 
 
-def _typical_first(traces: tuple[JobTable, ...], evaluation: Evaluation) -> tuple[JobTable, ...]:
+def _typical_first(traces: Samples, evaluation: Evaluation) -> Samples:
     """Put the sample whose mean wait under EASY is the median one first, if all have a wait."""
     waits = evaluation["wait_easy"].detail.get("values", [])
     if len(waits) != len(traces):
         return traces
-    typical = sorted(range(len(waits)), key=lambda k: waits[k])[(len(waits) - 1) // 2]
-    return (traces[typical], *traces[:typical], *traces[typical + 1 :])
+    return traces.first(sorted(range(len(waits)), key=lambda k: waits[k])[(len(waits) - 1) // 2])
 
 
 def _headline(jobs: JobTable, evaluation: Evaluation) -> dict[str, Any]:
