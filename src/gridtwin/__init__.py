@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gridtwin.trace import JobTable, examples
     from gridtwin.trace.check import check
     from gridtwin.trace.readers import read
+    from gridtwin.trace.sources import ingest
     from gridtwin.trace.writers import write
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "check",
     "evaluate",
     "examples",
+    "ingest",
     "metrics",
     "models",
     "policy",
@@ -38,6 +40,7 @@ _HOME = {
     "JobTable": "gridtwin.trace",
     "check": "gridtwin.trace.check",
     "evaluate": "gridtwin.metrics",
+    "ingest": "gridtwin.trace.sources",
     "read": "gridtwin.trace.readers",
     "simulate": "gridtwin.sim",
     "write": "gridtwin.trace.writers",

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -26,14 +27,24 @@ class Definition(StrEnum):
 
 def command(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SRC…", help="Files of one format, or a folder.")
+        list[str],
+        typer.Argument(metavar="SRC…", help="Files of one format, a folder, or a database."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="jobs.parquet, .csv or .swf.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="jobs.parquet, .csv, .swf, or a folder of Parquet."),
+    ],
     format: Annotated[
         str, typer.Option(help="Format of the sources; auto looks at the content.")
     ] = "auto",
     rejects: Annotated[
         Path | None, typer.Option(help="CSV for the rows that are not kept, with the reason.")
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option(help="What to select from a database (postgresql://, …).")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(help="The table of a database, instead of a query.")
     ] = None,
     keep_names: Annotated[
         bool, typer.Option("--keep-names", help="Keep users' names instead of pseudonyms.")
@@ -58,18 +69,31 @@ def command(
     from gridtwin.trace import panda
 
     source = sources[0] if len(sources) == 1 else sources
-    jobs = gridtwin.read(
-        source, format=format, rejects=rejects, keep_names=keep_names, queue_map=queue_map
-    )
+    selected = select is not None or workload is not None
+    at_once = not selected and output.suffix in (".parquet", "")
     funnel = None
-    if select is not None:
-        jobs, funnel = panda.select(jobs, daod=select is Selection.daod)
-    if workload is not None:
-        jobs = panda.work(jobs, workload.value)
-    gridtwin.write(jobs, output)
+    with TemporaryDirectory() as folder:
+        jobs = gridtwin.ingest(
+            source,
+            output if at_once else Path(folder) / "jobs.parquet",
+            format=format,
+            query=query,
+            table=table,
+            rejects=rejects,
+            keep_names=keep_names,
+            queue_map=queue_map,
+        )
+        columns = jobs.columns
+        if select is not None:
+            jobs, funnel = panda.select(jobs, daod=select is Selection.daod)
+        if workload is not None:
+            jobs = panda.work(jobs, workload.value)
+        if not at_once:
+            gridtwin.write(jobs, output)
+            columns = jobs.columns
     origin = jobs.provenance.to_json()
     if as_json:
-        document = {**origin, "output": str(output), "columns": jobs.columns}
+        document = {**origin, "output": str(output), "columns": columns}
         if funnel is not None:
             document["funnel"] = funnel.frame().to_dicts()
         print_json(document)
@@ -82,4 +106,4 @@ def command(
     if funnel is not None:
         steps = funnel.frame()
         print_table("Selection", steps.columns, steps.rows())
-    typer.echo(f"written to {output}: {', '.join(jobs.columns)}")
+    typer.echo(f"written to {output}: {', '.join(columns)}")

@@ -37,7 +37,18 @@ from gridtwin.trace.table import JobTable, Provenance
 from gridtwin.trace.tables import queue_map as shipped_queue_map
 from gridtwin.trace.tables import read_queue_map
 
-__all__ = ["LINE", "RAW", "REJECT", "Scan", "read", "readers", "sniff"]
+__all__ = [
+    "LINE",
+    "RAW",
+    "REJECT",
+    "Scan",
+    "fingerprint",
+    "paths_of",
+    "read",
+    "readers",
+    "sniff",
+    "sole_format",
+]
 
 readers = Registry("format", __name__, "gridtwin.readers", pick=lambda module: module)
 
@@ -113,8 +124,8 @@ def read(
     >>> read("tests/data/swf.cluster.swf").provenance.format
     'swf'
     """
-    paths = _paths(path)
-    name = _format(paths, format)
+    paths = paths_of(path)
+    name = sole_format(paths, format)
     reader = readers.get(name)
     scans = [reader.scan(file) for file in paths]
     frames = [scan.frame.with_columns(pl.lit(i).alias(_FILE)) for i, scan in enumerate(scans)]
@@ -136,7 +147,7 @@ def read(
         format=name,
         rows_read=rows.height,
         dropped=dropped,
-        sha256=_fingerprint(paths),
+        sha256=fingerprint([sha256(path) for path in paths]),
         machine_cores=_size(scans, notes),
         notes=(*notes, *_order(kept)),
     )
@@ -162,7 +173,7 @@ def sniff(path: Path | str) -> str:
     raise FormatError(f"{path} is in no known format ({what}); known formats: {known}")
 
 
-def _paths(path: Path | str | Sequence[Path | str]) -> list[Path]:
+def paths_of(path: Path | str | Sequence[Path | str]) -> list[Path]:
     """Return the files to read; a folder gives all its files but hidden ones and manifests."""
     if not isinstance(path, (str, Path)):
         files = [Path(file) for file in path]
@@ -185,7 +196,8 @@ def _paths(path: Path | str | Sequence[Path | str]) -> list[Path]:
     return files
 
 
-def _format(paths: list[Path], format: str) -> str:
+def sole_format(paths: list[Path], format: str) -> str:
+    """Return the name of the format that all the files have; raises `FormatError` for several."""
     if format != "auto":
         readers.get(format)  # an unknown name comes before a file that is not there
         for path in paths:
@@ -295,7 +307,6 @@ def _source(path: Path | str | Sequence[Path | str], paths: list[Path]) -> str:
     return str(path) if isinstance(path, (str, Path)) else ", ".join(map(str, paths))
 
 
-def _fingerprint(paths: list[Path]) -> str:
-    """Return the SHA-256 of the file; of several, that of their fingerprints one after another."""
-    prints = [sha256(path) for path in paths]
+def fingerprint(prints: Sequence[str]) -> str:
+    """Return the SHA-256 of the one file; of several, that of theirs one after another."""
     return prints[0] if len(prints) == 1 else digest("".join(prints).encode()).hexdigest()

@@ -7,7 +7,7 @@ there must be, and nothing that the parser refuses. All other blocks go the care
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from gridtwin.trace.readers._text import (
 
 __all__ = ["read_tables"]
 
-_BLOCK = 1 << 24
+_BLOCK = 1 << 23
 _LONGEST = 1 << 28  # a line beyond is no job record
 
 
@@ -40,6 +40,7 @@ def read_tables(
     needs: Iterable[str],
     wants: Iterable[str] = (),
     floats: Iterable[str] = (),
+    whole: Iterable[str] = (),
     rename: Callable[[str], str] = str,
     separator: str = ",",
     unknown: Iterable[str] = UNKNOWN,
@@ -49,13 +50,15 @@ def read_tables(
 ) -> Iterator[Table]:
     """Yield what `read_table` returns, in pieces of about `size` bytes; at least one piece.
 
-    Columns in `floats` are numbers instead of text in pieces where every word in them is one.
-    Without `raw`, a piece may have no `LINE` and `RAW`. A file that is UTF-8 in part is read as
+    Columns in `floats` and `whole` are numbers instead of text in pieces where every word in them
+    is one; those in `whole` are expected to be whole numbers, which are quicker to read.
+    Without `raw`, `LINE` and `RAW` may be null or wrong. A file that is UTF-8 in part is read as
     Latin-1 only in the pieces that are not. Memory: about 20 times `size`, and the longest line.
     """
     needs, words = list(needs), list(unknown)
     asked = list(dict.fromkeys([*needs, *wants]))
-    typed = frozenset(floats)
+    number: dict[str, pl.DataType] = dict.fromkeys(floats, pl.Float64())
+    number |= dict.fromkeys(whole, pl.Int64())
     names: list[str] = []
     rest, line = b"", 1
     for data, last in _blocks(path, size):
@@ -72,12 +75,18 @@ def read_tables(
             names = column_names(path, text, needs, separator, quotes=True, rename=rename)
             line += 1
         notes: list[str] = []
-        rows = None if raw else _quick(block, names, typed, separator, words)
+        rows = None if raw else _quick(block, names, number, separator, words)
+        if rows is None and not raw and pl.Int64() in number.values():
+            rows = _quick(block, names, dict.fromkeys(number, pl.Float64()), separator, words)
+            number = number if rows is None else dict.fromkeys(number, pl.Float64())
         if rows is None:
             rows, notes, kept = _careful(block, line, names, separator, last=last)
             block, rest = block[:kept], block[kept:]
-        line += block.count(b"\n")
-        yield Table(chosen(rows, asked, words, strip=strip), tuple(names), tuple(notes))
+            line += block.count(b"\n")
+            left = words
+        else:
+            left = words if strip else []  # the parser did it, but for words with blanks around
+        yield Table(chosen(rows, asked, left, strip=strip), tuple(names), tuple(notes))
     if not names:
         raise FormatError(f"{path} is empty; expected a header line and job records")
 
@@ -93,7 +102,7 @@ def _blocks(path: Path, size: int) -> Iterator[tuple[bytes, bool]]:
             while data := file.read(size):
                 cut = data.rfind(b"\n") + 1
                 if cut:
-                    yield rest + data[:cut], False
+                    yield b"".join((rest, memoryview(data)[:cut])), False
                     rest, end = data[cut:], b"\n"
                 elif len(rest) > _LONGEST:
                     raise FormatError(f"{path} has a line of over {_LONGEST >> 20} MiB")
@@ -121,30 +130,31 @@ def _halves(block: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _quick(
-    block: bytes, names: list[str], floats: frozenset[str], separator: str, unknown: list[str]
+    block: bytes,
+    names: list[str],
+    number: Mapping[str, pl.DataType],
+    separator: str,
+    unknown: list[str],
 ) -> pl.DataFrame | None:
     """Return the rows of a block that Polars' parser can be trusted with, else None."""
     if len(names) < 2 or not block or any(mark in block for mark in (b'"', b"\0", b"\r")):
-        return None
-    octets = np.frombuffer(block, np.uint8)
-    rows = int(np.count_nonzero(octets == ord("\n"))) + (not block.endswith(b"\n"))
-    separators = int(np.count_nonzero(octets == ord(separator)))
-    # no line may have too many fields, which the parser refuses: then none has too few either
-    if separators != rows * (len(names) - 1):
         return None
     try:
         frame = pl.read_csv(
             block,
             has_header=False,
-            schema={name: pl.Float64() if name in floats else pl.String() for name in names},
+            schema={name: number.get(name, pl.String()) for name in names},
             quote_char=None,
             null_values=unknown,
             separator=separator,
         )
     except pl.exceptions.PolarsError:
         return None
-    if frame.height != rows:
-        return None
+    if frame[names[-1]].null_count():  # a line with too few fields has none in the last column
+        separators = np.count_nonzero(np.frombuffer(block, np.uint8) == ord(separator))
+        # the parser refuses a line with too many: if all have enough together, each has
+        if separators != frame.height * (len(names) - 1):
+            return None
     empty = {REJECT: pl.String(), LINE: pl.Int64(), RAW: pl.String()}
     return frame.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in empty.items())
 

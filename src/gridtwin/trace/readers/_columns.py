@@ -29,6 +29,8 @@ def numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
     parsed, reasons = [], {}
     for name in names:
         text = frame[name]
+        if text.dtype == pl.Int64:
+            continue
         words = text.str.strip_chars() if text.dtype == pl.String else text
         value = words.cast(pl.Float64, strict=False)
         if value.is_finite().sum() < text.count():  # only then is the slow part needed

@@ -28,16 +28,19 @@ def metadata(path: Path) -> dict[str, str]:
         raise _unreadable(path, error) from error
 
 
-def slices(path: Path, size: int | None = None) -> Iterator[tuple[int, pl.DataFrame]]:
+def slices(
+    path: Path, size: int | None = None, *, columns: list[str] | None = None
+) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the number of the first row (from 1) and `size` rows; all at once without a size.
 
-    At least one frame comes, without rows if the file has none.
+    Only `columns` are read where given. At least one frame comes, be it without rows.
     """
     try:
         if size is None:
-            yield 1, pl.read_parquet(path)
+            yield 1, pl.read_parquet(path, columns=columns)
             return
         frame = pl.scan_parquet(path)
+        frame = frame if columns is None else frame.select(columns)
         total = frame.select(pl.len()).collect().item()
         for start in range(0, max(total, 1), size):
             yield start + 1, frame.slice(start, size).collect()

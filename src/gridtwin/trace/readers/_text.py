@@ -151,13 +151,16 @@ def chosen(
     rows: pl.DataFrame, asked: Iterable[str], unknown: Iterable[str], *, strip: bool
 ) -> pl.DataFrame:
     """Return the columns asked for, null where they are absent or say a word of `unknown`."""
-    asked, words = list(asked), list(unknown)
+    words, schema = list(unknown), rows.schema
     columns = []
     for name in asked:
-        column = pl.col(name) if name in rows.columns else pl.lit(None, pl.String).alias(name)
-        if rows.schema.get(name, pl.String()) == pl.String():
+        if name not in schema:
+            columns.append(pl.lit(None, pl.String).alias(name))
+            continue
+        column = pl.col(name)
+        if schema[name] == pl.String():
             column = column.str.strip_chars() if strip else column
-            column = pl.when(~column.is_in(words)).then(column)
+            column = pl.when(~column.is_in(words)).then(column) if words else column
         columns.append(column)
     return rows.select(*columns, REJECT, LINE, RAW)
 

@@ -36,7 +36,8 @@ def batches(path: Path, *, raw: bool = False) -> Iterator[Scan]:
         path,
         needs=("job_id",),
         wants=TraceSchema.canonical().names,
-        floats=_numbers(),
+        floats=_numbers("float"),
+        whole=_numbers("int"),
         unknown=("",),
         strip=False,
         raw=raw,
@@ -44,8 +45,8 @@ def batches(path: Path, *, raw: bool = False) -> Iterator[Scan]:
         yield _scan(table, size, notes)
 
 
-def _numbers() -> list[str]:
-    return [field.name for field in TraceSchema.canonical() if field.dtype in ("int", "float")]
+def _numbers(*dtypes: str) -> list[str]:
+    return [field.name for field in TraceSchema.canonical() if field.dtype in dtypes]
 
 
 def _scan(table: Table, size: int | None, notes: list[str]) -> Scan:
@@ -55,7 +56,7 @@ def _scan(table: Table, size: int | None, notes: list[str]) -> Scan:
     if unknown:
         notes.append(f"Columns that are no canonical fields were not read: {', '.join(unknown)}.")
     missing = [name for name in schema.names if name not in table.columns]
-    rows = numbers(table.frame.drop(missing), _numbers())
+    rows = numbers(table.frame.drop(missing), _numbers("int", "float"))
     lists = [field.name for field in schema if field.dtype == "list" and field.name in rows.columns]
     rows = rows.with_columns(_words(name) for name in lists)
     frame = rows.select(pl.exclude(REJECT, LINE, RAW), REJECT, LINE, RAW)
