@@ -48,5 +48,5 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.core
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[dev,sql]'
 	touch $@

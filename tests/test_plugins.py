@@ -7,6 +7,7 @@ import pytest
 import gridtwin
 from gridtwin.core.errors import InputError
 from gridtwin.metrics.base import registry as metrics
+from gridtwin.models import _models
 from gridtwin.sim import policies
 from gridtwin.trace.readers import readers
 
@@ -37,7 +38,29 @@ from gridtwin.sim import Policy
 
 toy = Policy("toy", backfill="easy")
 """
+MODEL = """
+import io
+import polars as pl
+from gridtwin.models import Surrogate
+
+class Urn(Surrogate):
+    def _fit(self, frame, rng):
+        self.frame_ = frame
+
+    def _sample(self, n, rng):
+        rows = rng.integers(self.frame_.height, size=n)
+        return self.frame_[rows].with_columns(job_id=pl.int_range(n).cast(pl.String))
+
+    def _state(self):
+        return {"rows": self.frame_.write_json()}, {}
+
+    def _restore(self, meta, arrays):
+        self.frame_ = pl.read_json(io.StringIO(meta["rows"]))
+"""
 POINTS = """
+[gridtwin.models]
+urn = toy_for_test.model:Urn
+drawer = toy_for_test.model
 [gridtwin.readers]
 toy = toy_for_test.reader
 [gridtwin.metrics]
@@ -52,7 +75,12 @@ def distribution(tmp_path, monkeypatch):
     """Install a made-up distribution on the path; forget it afterwards."""
     package = tmp_path / "toy_for_test"
     package.mkdir()
-    for name, text in (("reader", READER), ("metric", METRIC), ("policy", POLICY)):
+    for name, text in (
+        ("reader", READER),
+        ("metric", METRIC),
+        ("policy", POLICY),
+        ("model", MODEL),
+    ):
         (package / f"{name}.py").write_text(text)
     (package / "__init__.py").write_text("")
     info = tmp_path / "toy_for_test-1.0.dist-info"
@@ -60,7 +88,7 @@ def distribution(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-for-test\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(POINTS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for registry in (readers, metrics, policies):
+    for registry in (readers, metrics, policies, _models):
         registry.names()  # the package's own entries are there before and after
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     yield info
@@ -97,3 +125,20 @@ def test_an_entry_point_that_leads_to_no_metric_is_named(distribution):
     (distribution / "entry_points.txt").write_text(points)
     with pytest.raises(InputError, match=r"'other' is a module; .* decorated @metric\('other'"):
         gridtwin.metrics.get("other")
+
+
+@pytest.mark.parametrize("name", ["urn", "drawer"])  # a class, and a module with one
+def test_a_model_of_others_is_saved_and_loaded_by_its_name(distribution, source, tmp_path, name):
+    model = gridtwin.models.get(name)(seed=3).fit(gridtwin.read(source))
+    model.save(tmp_path / "model")
+    again = gridtwin.models.load(tmp_path / "model")
+    assert type(again) is type(model)
+    assert again.sample(7).collect().equals(model.sample(7).collect())
+    assert name in gridtwin.models.names()
+
+
+def test_a_model_imported_by_hand_can_be_loaded(source, distribution, tmp_path):
+    from gridtwin.models.trace import Trace
+
+    Trace().fit(gridtwin.read(source)).save(tmp_path / "model")
+    assert isinstance(gridtwin.models.load(tmp_path / "model"), Trace)

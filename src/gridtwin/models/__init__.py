@@ -26,7 +26,6 @@ def _pick(module: ModuleType) -> type[Surrogate]:
     ]
     if len(found) != 1:
         raise TypeError(f"{module.__name__} must define one public Surrogate, not {len(found)}")
-    found[0].name = module.__name__.rpartition(".")[2]
     return found[0]
 
 
@@ -41,7 +40,9 @@ _models = Registry(
 
 def get(name: str) -> type[Surrogate]:
     """Return the model class of that name; `UnknownNameError` names the nearest one."""
-    return _models.get(name)  # type: ignore[no-any-return]
+    found: type[Surrogate] = _models.get(name)
+    found.name = name  # what a saved model is loaded by
+    return found
 
 
 def names() -> list[str]:

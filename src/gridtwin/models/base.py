@@ -29,7 +29,11 @@ class Surrogate(ABC):
     """
 
     name: ClassVar[str] = ""
-    """The module's name, set when the model is found."""
+    """What the model is found by: its module's name, or that of its entry point."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = cls.__module__.rpartition(".")[2]
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed

@@ -52,6 +52,7 @@ def _records(path: Path, file: TextIO, key: str) -> Iterator[Record]:
     start = text.peek()
     if start == "[":
         yield from _elements(text)
+        text.end()
     elif start == "{" and _one_object_a_line(text):
         yield from _lines(text)
     elif start == "{":
@@ -61,6 +62,7 @@ def _records(path: Path, file: TextIO, key: str) -> Iterator[Record]:
                 "expected that, a list of records, or one record a line"
             )
         yield from _elements(text)
+        _leave(text)
     else:
         raise FormatError(f"{path} is no JSON of records: it begins with {start!r}")
 
@@ -116,6 +118,11 @@ class _Text:
             self.at = end
             return found, text
 
+    def end(self) -> None:
+        """Raise `FormatError` unless nothing more comes."""
+        if mark := self.peek():
+            raise self.damaged(f"expected the end, got {mark!r}")
+
     def where(self) -> int:
         """Return the number of the line at which the text stands."""
         self.line += self.buffer.count("\n", self._counted, self.at)
@@ -138,6 +145,7 @@ def _elements(text: _Text) -> Iterator[Record]:
         yield (found if isinstance(found, dict) else None), line, raw
         if text.peek() != "]":
             text.take(",")
+    text.take("]")
 
 
 def _enter(text: _Text, key: str) -> bool:
@@ -152,6 +160,17 @@ def _enter(text: _Text, key: str) -> bool:
         if text.peek() != "}":
             text.take(",")
     return False
+
+
+def _leave(text: _Text) -> None:
+    """Go to the end of the object whose list was read: a file that was cut short shows here."""
+    while text.peek() == ",":
+        text.take(",")
+        text.value()
+        text.take(":")
+        text.value()
+    text.take("}")
+    text.end()
 
 
 def _one_object_a_line(text: _Text) -> bool:

@@ -50,7 +50,9 @@ def _table(rows: pl.DataFrame) -> Table:
     """Return rows with PanDA's columns as the text that a file of them would have."""
     names = {name.lower(): name for name in reversed(rows.columns)}
     text = [
-        pl.col(names[name]).cast(pl.String).alias(name) for name in panda.WANTS if name in names
+        _whole(rows[names[name]]).cast(pl.String).alias(name)
+        for name in panda.WANTS
+        if name in names
     ]
     frame = rows.select(*text, pl.lit(None, pl.String).alias(REJECT), LINE, RAW)
     return Table(chosen(frame, panda.WANTS, UNKNOWN, strip=True), tuple(names))
@@ -59,8 +61,7 @@ def _table(rows: pl.DataFrame) -> Table:
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the rows in types that readers know.
 
-    Dates and zoned times become naive UTC times, nested values and bytes text, whole floats whole
-    numbers (ids come so from databases without integers), decimals floats where that is exact.
+    Dates and zoned times become naive UTC times; decimals, nested values and bytes become text.
     """
     return frame.select(_plain(column) for column in frame)
 
@@ -81,12 +82,17 @@ def _plain(column: pl.Series) -> pl.Series:
         return column.cast(pl.String)
     if dtype.is_nested() or dtype == pl.Object:
         return column.to_frame().select(pl.struct(pl.all()).struct.json_encode()).to_series()
-    if dtype.is_float() and (column.drop_nulls() % 1 == 0).all() and column.len():
-        whole = column.cast(pl.Int64, strict=False)
-        return whole if whole.null_count() == column.null_count() else column
     if dtype.is_integer() or dtype.is_float() or dtype.is_temporal():
         return column
     return column.cast(pl.String)
+
+
+def _whole(column: pl.Series) -> pl.Series:
+    """Return whole numbers as such: ids are floats in databases that have no integers."""
+    if not column.dtype.is_float() or not (column.drop_nulls() % 1 == 0).all():
+        return column
+    whole = column.cast(pl.Int64, strict=False)
+    return whole if whole.null_count() == column.null_count() else column
 
 
 def canonical(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, list[str]]:
@@ -127,4 +133,4 @@ def _field(column: pl.Series, field: Field, where: str) -> pl.Series:
         return filled.alias(column.name)
     if not fits or (number and dtype.is_temporal()):
         raise FormatError(f"{where}: column {column.name!r} is {dtype}, expected {field.polars}")
-    return column if number else column.cast(field.polars)
+    return column if number else _whole(column).cast(field.polars)

@@ -161,7 +161,9 @@ def _is_driver_error(error: BaseException) -> bool:
 
 def _sqlite(link: Link, statement: str) -> Iterator[pl.DataFrame]:
     path = quote(str(Path(link.url).absolute()))
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    # the rows are taken by one thread at a time, but not always the same
+    opened = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+    with closing(opened) as connection:
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
         cursor = connection.execute(statement)
         names = [column[0] for column in cursor.description or ()]

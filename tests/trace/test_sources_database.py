@@ -1,0 +1,411 @@
+"""Databases: the same jobs as from files, in bounded batches; credentials appear nowhere."""
+
+import inspect
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from gridtwin.core.errors import FormatError, InputError, MissingExtraError
+from gridtwin.trace.readers import read
+from gridtwin.trace.sources import database, ingest
+
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "panda_parquet.archive.parquet"
+SECRET = "s3cret p@ss/w:rd%"
+QUOTED = "s3cret%20p%40ss%2Fw%3Ard%25"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    monkeypatch.setenv("GRIDTWIN_KEY", "a key for tests")
+    for name in ("GRIDTWIN_DB_PASSWORD", "PGPASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def wanted():
+    return read(SAMPLE).collect()
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    """Return a SQLite file with the sample's jobs, times as text, and a table of no jobs."""
+    path = tmp_path / "jobs.db"
+    frame = pl.read_parquet(SAMPLE).with_columns(pl.col(pl.Datetime).cast(pl.String))
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE jobs ({', '.join(frame.columns)})")
+        marks = ", ".join("?" * frame.width)
+        connection.executemany(f"INSERT INTO jobs VALUES ({marks})", frame.rows())
+        connection.execute("CREATE TABLE other (colour)")
+    connection.close()
+    return path
+
+
+def test_sqlite_gives_the_jobs_of_the_file(sqlite, wanted, tmp_path):
+    jobs = ingest(sqlite, tmp_path / "o.parquet", table="jobs")
+    assert jobs.collect().equals(wanted)
+    assert jobs.provenance.format == "sqlite"
+    assert jobs.provenance.rows_read == 16
+    some = ingest(
+        f"sqlite:///{sqlite}",
+        tmp_path / "p.parquet",
+        query="select * from jobs where JOBSTATUS = 'failed';",
+    )
+    assert some.collect().equals(wanted.filter(status="failed").select(some.columns))
+    assert "Query: select * from jobs where JOBSTATUS = 'failed'" in some.provenance.notes
+    assert read(tmp_path / "p.parquet").collect().equals(some.collect())
+
+
+def test_rows_that_cannot_be_kept_are_counted_and_listed(sqlite, tmp_path):
+    with sqlite3.connect(sqlite) as connection:
+        connection.execute("UPDATE jobs SET CORECOUNT = 'many' WHERE PANDAID = 6500000001")
+        connection.execute("UPDATE jobs SET ENDTIME = '2001-01-01' WHERE PANDAID = 6500000005")
+        connection.execute("INSERT INTO jobs SELECT * FROM jobs WHERE PANDAID = 6500000003")
+    connection.close()
+    rejects = tmp_path / "rejects.csv"
+    jobs = ingest(sqlite, tmp_path / "o.parquet", table="jobs", rejects=rejects)
+    origin = jobs.provenance.to_json()
+    assert origin["rows_read"] == 17 == len(jobs) + sum(origin["dropped"].values())
+    assert origin["dropped"]["duplicate job_id"] == 1
+    assert origin["dropped"]["not a number: corecount"] == 1
+    told = pl.read_csv(rejects)
+    assert told["line"].to_list()[-1] == 17
+    assert json.loads(told["row"][0])["CORECOUNT"] == "many"
+    assert len(told) == sum(origin["dropped"].values())
+
+
+def test_canonical_columns_and_empty_results(sqlite, tmp_path):
+    query = "select PANDAID as JOB_ID, 1700000000 as submit_time, '8' as cores_req from jobs"
+    jobs = ingest(sqlite, tmp_path / "o.parquet", query=query)
+    assert jobs.collect().row(0) == ("6500000000", 1.7e9, 8)
+    none = ingest(sqlite, tmp_path / "p.parquet", query=query + " where PANDAID is null")
+    assert none.provenance.rows_read == len(none) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "with a query or a table"),
+        ({"query": "select 1", "table": "jobs"}, "with a query or a table"),
+        ({"table": "jobs; drop table jobs"}, "no plain name"),
+        ({"query": "select colour from jobs"}, "no such column"),
+        ({"query": "drop table jobs"}, "readonly"),
+        ({"query": "select 1 as a, 2 as a"}, "two columns one name"),
+        ({"table": "other"}, "neither the column 'pandaid'"),
+    ],
+)
+def test_what_cannot_be_read_is_said(sqlite, given, why, tmp_path):
+    with pytest.raises(InputError, match=why):
+        ingest(sqlite, tmp_path / "o.parquet", **given)
+    assert [path.name for path in tmp_path.iterdir()] == ["jobs.db"]
+
+
+def test_urls_and_files_are_told_apart(tmp_path):
+    (tmp_path / "x.csv").write_text("job_id,submit_time\na,1\n")
+    with pytest.raises(InputError, match="only a database"):
+        ingest(tmp_path / "x.csv", tmp_path / "o.parquet", table="jobs")
+    with pytest.raises(InputError, match="known: duckdb, oracle, postgresql, sqlite"):
+        ingest("mysql://u:p@h/d", tmp_path / "o.parquet", table="jobs")
+    with pytest.raises(InputError, match="no sqlite database"):
+        ingest(f"sqlite:///{tmp_path}/x.csv", tmp_path / "o.parquet", table="jobs")
+
+
+def test_duckdb_gives_the_jobs_of_the_file(wanted, tmp_path):
+    duckdb = pytest.importorskip("duckdb", reason="the extra 'sql' is not installed")
+    path = tmp_path / "jobs.duckdb"
+    with duckdb.connect(path) as connection:
+        connection.execute(f"CREATE TABLE jobs AS SELECT * FROM read_parquet('{SAMPLE}')")
+    for source in (path, f"duckdb:///{path}"):
+        jobs = ingest(source, tmp_path / "o.parquet", table="jobs")
+        assert jobs.collect().equals(wanted)
+    with pytest.raises(InputError, match="read-only"):
+        ingest(path, tmp_path / "o.parquet", query="delete from jobs returning *")
+    query = "select 1 as job_id, interval 1 day as span"
+    with pytest.raises(FormatError, match="span are intervals"):
+        ingest(path, tmp_path / "o.parquet", query=query)
+
+
+def test_a_library_that_is_absent_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "oracledb", None)
+    with pytest.raises(MissingExtraError, match=r"needs oracledb: pip install 'gridtwin\[sql\]'"):
+        ingest("oracle://me@host/service", tmp_path / "o.parquet", table="jobs")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- Oracle: no server to test against; a stub of python-oracledb's public interface stands in
+
+
+class OracleStub:
+    """What `database` uses of python-oracledb: ``connect(...)`` and ``fetch_df_batches(...)``."""
+
+    def __init__(self, frames, error=None):
+        self.frames, self.error, self.given, self.asked = frames, error, {}, {}
+        self.closed = False
+
+    def connect(self, **given):
+        self.given = given
+        return self
+
+    def fetch_df_batches(self, statement, parameters=None, size=1000):
+        self.asked = {"statement": statement, "size": size}
+        yield from self.frames
+        if self.error is not None:
+            raise self.error
+
+    def close(self):
+        self.closed = True
+
+
+class Batch:
+    """A batch as the driver gives it: nothing but Arrow's C stream."""
+
+    def __init__(self, frame):
+        self.frame = frame
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.frame.__arrow_c_stream__(requested_schema)
+
+
+def test_oracle_is_read_by_the_drivers_arrow_batches(wanted, tmp_path, monkeypatch):
+    frame = pl.read_parquet(SAMPLE)
+    frame = frame.with_columns(pl.col("PANDAID", "CORECOUNT").cast(pl.Float64))  # NUMBER
+    stub = OracleStub([Batch(frame[:10]), Batch(frame[10:])])
+    monkeypatch.setitem(sys.modules, "oracledb", stub)
+    monkeypatch.setenv("GRIDTWIN_DB_PASSWORD", SECRET)
+    jobs = ingest("oracle://me@ora.example/ADCR", tmp_path / "o.parquet", table="JOBSARCHIVED")
+    assert jobs.collect().equals(wanted)
+    assert stub.given["user"] == "me"
+    assert stub.given["password"] == SECRET
+    assert stub.given["dsn"] == "ora.example:1521/ADCR"
+    assert stub.asked == {"statement": "SELECT * FROM JOBSARCHIVED", "size": 100_000}
+    assert stub.closed
+    assert jobs.provenance.source == "oracle://ora.example/ADCR"
+    assert SECRET not in json.dumps(jobs.provenance.to_json())
+
+
+def test_oracle_errors_lose_the_password(tmp_path, monkeypatch):
+    class DatabaseError(Exception):
+        __module__ = "oracledb.exceptions"
+
+    error = DatabaseError(f"ORA-01017: cannot log on as me/{SECRET} or {QUOTED}")
+    monkeypatch.setitem(sys.modules, "oracledb", OracleStub([], error))
+    with pytest.raises(InputError, match="ORA-01017") as caught:
+        ingest(f"oracle://me:{QUOTED}@h/s", tmp_path / "o.parquet", query="select 1 from dual")
+    assert SECRET not in str(caught.value)
+    assert QUOTED not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_stub_has_the_drivers_interface():
+    driver = pytest.importorskip("oracledb", reason="the extra 'sql' is not installed")
+    real = inspect.signature(driver.Connection.fetch_df_batches).parameters
+    stub = inspect.signature(OracleStub.fetch_df_batches).parameters
+    assert list(stub) == list(real)[: len(stub)]
+    words = set(inspect.signature(driver.connect).parameters)
+    assert {"user", "password", "dsn", "tcp_connect_timeout"} <= words
+    assert driver.Error.__mro__[1] is Exception
+    assert driver.Error.__module__.partition(".")[0] == "oracledb"
+
+
+# --- PostgreSQL: a real server
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Start a PostgreSQL server on a free port, with a password; stop it in the end."""
+    pytest.importorskip("adbc_driver_postgresql", reason="the extra 'sql' is not installed")
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not binaries:
+        pytest.skip("no PostgreSQL server: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="gridtwin-pg-"))  # where another user may look
+    become = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        shutil.chown(folder, "nobody", "nogroup")
+    password = folder / "password"
+    password.write_text(SECRET + "\n")
+    password.chmod(0o644)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    run = {"check": True, "capture_output": True, "cwd": folder}
+    program, data = str(binaries[-1].parent), str(folder / "data")
+    settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    create = ["-D", data, "-U", "tester", "-A", "scram-sha-256", f"--pwfile={password}"]
+    subprocess.run([*become, f"{program}/initdb", *create], **run)
+    control = [*become, f"{program}/pg_ctl", "-D", data]
+    start = [*control, "-o", settings, "-w", "-l", str(folder / "log"), "start"]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+    yield SimpleNamespace(port=port, data=Path(data), restart=start, run=run)
+    subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def postgres(server):
+    """Return the URL of a database with the sample's jobs, and a table of many made-up ones."""
+    from adbc_driver_postgresql import dbapi
+
+    url = f"postgresql://tester:{QUOTED}@127.0.0.1:{server.port}/postgres"
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        frame = pl.read_parquet(SAMPLE).with_columns(pl.col(pl.Null).cast(pl.String))
+        frame = frame.rename(str.lower)
+        types = {pl.String: "text", pl.Int64: "bigint", pl.Float64: "numeric"}
+        columns = [f"{n} {types.get(t, 'timestamp')}" for n, t in frame.schema.items()]
+        cursor.execute(f"CREATE TABLE jobs ({', '.join(columns)})")
+        for row in frame.with_columns(pl.col(pl.Datetime).cast(pl.String)).rows():
+            values = ", ".join("NULL" if v is None else f"'{v}'" for v in row)
+            cursor.execute(f"INSERT INTO jobs VALUES ({values})")
+        cursor.execute(
+            "CREATE TABLE many AS SELECT g AS pandaid, 'SITE-' || g % 50 AS computingsite, "
+            "timestamp '2025-01-01' + g * interval '1 s' AS creationtime, 'finished' AS jobstatus, "
+            "repeat('x', 60) AS jobname FROM generate_series(1, 150000) g"
+        )
+        connection.commit()
+    return url
+
+
+def test_postgresql_gives_the_jobs_of_the_file(postgres, wanted, tmp_path):
+    jobs = ingest(postgres, tmp_path / "o.parquet", query="select * from jobs order by pandaid;")
+    assert jobs.collect().equals(wanted)
+    written = (tmp_path / "o.parquet.json").read_text() + str(
+        pl.read_parquet_metadata(tmp_path / "o.parquet")
+    )
+    assert SECRET not in written
+    assert QUOTED not in written
+    assert "tester" not in written
+
+
+def test_the_password_may_come_from_the_environment(postgres, tmp_path, monkeypatch):
+    bare = postgres.replace(f":{QUOTED}", "")
+    for name in ("GRIDTWIN_DB_PASSWORD", "PGPASSWORD"):
+        monkeypatch.setenv(name, SECRET)
+        assert len(ingest(bare, tmp_path / "o.parquet", table="jobs")) == 16
+        monkeypatch.delenv(name)
+
+
+def command(*args, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", "from gridtwin.cli import main; main()", "ingest", *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "query", "why"),
+    [
+        ((QUOTED, "wr0ng%20s3cret"), "select * from jobs", "password authentication failed"),
+        (("127.0.0.1", "no-such-host.invalid"), "select * from jobs", "no-such-host"),
+        (("/postgres", "/nothing"), "select * from jobs", "does not exist"),
+        (("/postgres", "/postgres?sslmode=bogus"), "select * from jobs", "sslmode"),
+        (("postgresql:", "postgresql:"), "select pandaid frm jobs", "syntax error"),
+        (("postgresql:", "postgresql:"), "select * from nowhere", "nowhere"),
+        (("postgresql:", "postgresql:"), "select 1 as colour", "neither the column"),
+        (("postgresql:", "postgresql:"), "select interval '1 s' as job_id", "intervals"),
+        ((":", ":"), f"select '{SECRET}' frm jobs", "syntax error"),
+    ],
+)
+def test_no_credentials_in_what_the_command_prints(postgres, change, query, why, tmp_path):
+    url = postgres.replace(*change, 1)
+    debug = why in ("password authentication failed", "syntax error")
+    more = ["--debug"] if debug else []
+    done = command(url, "--query", query, "-o", tmp_path / "o.parquet", *more)
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert debug or done.stderr.count("\n") == 1
+    for word in (SECRET, QUOTED, "s3cret", "wr0ng"):
+        assert word not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_changed_in_the_database(postgres, tmp_path):
+    query = "with gone as (delete from jobs returning *) select * from gone"
+    with pytest.raises(InputError, match="read-only"):
+        ingest(postgres, tmp_path / "o.parquet", query=query)
+    assert len(ingest(postgres, tmp_path / "o.parquet", table="jobs")) == 16
+
+
+def test_batches_are_bounded(postgres):
+    link = database.connect(postgres)
+    sizes = [frame.height for frame in link.frames("select *, repeat('y', 900) from many")]
+    assert sum(sizes) == 150_000
+    assert max(sizes) < 30_000  # about 16 MiB each
+
+
+def test_a_server_killed_in_mid_read_leaves_no_output(postgres, server, tmp_path):
+    link = database.connect(postgres)
+    frames = link.frames("select many.*, repeat('y', 2000) from many")
+    next(frames)
+    try:
+        for child in copying(server):
+            os.kill(child, signal.SIGKILL)
+        with pytest.raises(InputError, match="reading failed"):
+            list(frames)
+    finally:
+        wait_for(server)
+
+
+def test_the_command_says_so_too(postgres, server, tmp_path):
+    slow = (
+        "select pandaid, jobstatus, pg_sleep(case when pandaid = 140000 then 60 else 0 end)::text"
+    )
+    start = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from gridtwin.cli import main; main()", "ingest", postgres),
+            *("--query", f"{slow} from many", "-o", str(tmp_path / "o.parquet")),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not (busy := copying(server)):
+            assert start.poll() is None
+        for child in busy:
+            os.kill(child, signal.SIGKILL)
+        _, said = start.communicate(timeout=60)
+    finally:
+        start.kill()
+        wait_for(server)
+    assert start.returncode == 1
+    assert said.startswith(
+        f"gridtwin: postgresql://127.0.0.1:{server.port}/postgres: reading failed"
+    )
+    assert said.count("\n") == 1
+    assert "s3cret" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def copying(server):
+    """Return the server's processes that are sending rows."""
+    pid = (server.data / "postmaster.pid").read_text().split()[0]
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if b"COPY" in title(child)]
+
+
+def title(child):
+    try:
+        return Path(f"/proc/{child}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def wait_for(server):
+    """Wait until the server has recovered from the loss of a child."""
+    subprocess.run(
+        [*server.restart[:-1], "restart"],
+        **server.run | {"capture_output": False, "stdout": subprocess.DEVNULL},
+    )
