@@ -24,12 +24,13 @@ import polars as pl
 BARE = "import polars as pl; pl.scan_csv(source).sink_parquet(target)"
 OURS = "from gridtwin import ingest; rows = ingest(source, target, **more).provenance.rows_read"
 CHILD = """
-import json, resource, sys, time
+import json, pathlib, re, sys, time
 source, target, more, code = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4]
 import gridtwin.trace.sources
 rows, before, since = 0, time.process_time(), time.perf_counter()
 exec(code)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+status = pathlib.Path("/proc/self/status").read_text()
+peak = int(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1]) / 1024
 cpu, wall = time.process_time() - before, time.perf_counter() - since
 print(json.dumps({"cpu": cpu, "wall": wall, "peak": peak, "rows": rows}))
 """
@@ -150,7 +151,7 @@ def from_postgresql(n: int, folder: Path) -> None:
             timestamp '2025-01-01 02:00' + g * interval '3 s' AS endtime, 1 + g % 8 AS corecount,
             3000.5::numeric AS cpuconsumptiontime, g * 1000 AS inputfilebytes,
             'mc20_13TeV.7' || g % 20000 || '.Made_up.deriv.DAOD_PHYS.e8351_p4590' AS proddblock,
-            0 AS piloterrorcode, 'user' AS prodsourcelabel FROM generate_series(1, {n}) g"""
+            0 AS piloterrorcode, 'user' AS prodsourcelabel FROM generate_series(1::bigint, {n}) g"""
         psql = [program / "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "me", "-d", "postgres"]
         subprocess.run([*psql, "-q", "-c", sql], **quiet)
         url = f"postgresql://me@127.0.0.1:{port}/postgres"
