@@ -63,7 +63,7 @@ def test_sites_are_served_by_themselves(name, jobs):
     split = jobs.with_frame(jobs.collect().with_columns(site=pl.Series(sites).cast(pl.String)))
     together = simulate(
         split,
-        platform=Platform((Site("0", 64), Site("1", 96))),
+        platform=Platform((Site.of("0", 64), Site.of("1", 96))),
         broker="recorded",
         policy=name,
     ).jobs.collect()

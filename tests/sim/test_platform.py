@@ -15,19 +15,19 @@ def test_a_platform_is_read_from_toml(tmp_path):
     path = tmp_path / "grid.toml"
     path.write_text(TWO, encoding="utf-8")
     platform = Platform.load(path)
-    assert platform == Platform((Site("A", 4), Site("B", 16)))
+    assert platform == Platform((Site.of("A", 4), Site.of("B", 16)))
     assert platform.names == ["A", "B"]
     assert platform.cores.tolist() == [4, 16]
 
 
 def test_a_single_site():
-    assert Platform.single(64) == Platform((Site("machine", 64),))
+    assert Platform.single(64) == Platform((Site.of("machine", 64),))
     assert Platform.single(np.int64(64)).to_toml() == '[[site]]\nname = "machine"\ncores = 64\n'
 
 
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=5, unique=True))
 def test_what_is_written_is_read_again(tmp_path_factory, names):
-    platform = Platform(tuple(Site(name, k + 1) for k, name in enumerate(names)))
+    platform = Platform(tuple(Site.of(name, k + 1) for k, name in enumerate(names)))
     path = tmp_path_factory.mktemp("platform") / "grid.toml"
     platform.save(path)
     assert Platform.load(path) == platform
@@ -41,7 +41,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, names):
         ("site = [1, 2]", "site: expected [[site]] tables"),
         ('[[site]]\nname = "A"', "site[0].cores is missing"),
         ("[[site]]\ncores = 4", "site[0].name is missing"),
-        (TWO + '[[site]]\nname = "C"\ncores = 0', "site[2].cores: expected a number from 1"),
+        (TWO + '[[site]]\nname = "C"\ncores = -1', "site[2].cores: expected a number from 1"),
         ('[[site]]\nname = "A"\ncores = -4', "site[0].cores: expected a number from 1"),
         ('[[site]]\nname = "A"\ncores = 99999999999999', "site[0].cores: expected a number"),
         ('[[site]]\nname = "A"\ncores = 4.5', "site[0].cores: expected a whole number, got 4.5"),
@@ -50,7 +50,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, names):
         ('[[site]]\nname = ""\ncores = 4', "site[0].name: expected the site's name"),
         ("[[site]]\nname = 7\ncores = 4", "site[0].name: expected the site's name"),
         ('[[site]]\nname = "A"\ncores = 4\ncorse = 5', "site[0].corse is no known key"),
-        (TWO + "[links]", "links is no known key"),
+        (TWO + "[links]", "links is no known key; did you mean 'link'?"),
         (TWO + '[[site]]\nname = "A"\ncores = 1', "site[2].name: 'A' is taken"),
         ("[[site]\n", "is no TOML file"),
     ],

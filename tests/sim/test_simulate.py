@@ -13,7 +13,7 @@ from gridtwin.core.errors import InputError, SchemaError, UnknownNameError
 from gridtwin.sim import Platform, Policy, Site, simulate
 from gridtwin.trace import JobTable, Provenance
 
-GRID = Platform((Site("A", 4), Site("B", 8)))
+GRID = Platform((Site.of("A", 4), Site.of("B", 8)))
 COLUMNS = {"submit_time": pl.Float64, "run_time": pl.Float64, "cores_req": pl.Int64}
 
 
@@ -182,7 +182,7 @@ def test_recorded_sites_are_kept_and_what_does_not_fit_them_is_counted():
 
 @pytest.mark.parametrize("broker", [None, "least_loaded", "random", "round_robin"])
 def test_every_broker_runs_every_job_where_it_fits(jobs, broker):
-    platform = Platform((Site("small", 8), Site("large", 64), Site("middle", 32)))
+    platform = Platform((Site.of("small", 8), Site.of("large", 64), Site.of("middle", 32)))
     result = simulate(jobs, platform=platform, broker=broker, seed=3)
     assert len(result.jobs) == len(jobs)
     again = simulate(jobs, platform=platform, broker=broker, seed=3)
@@ -225,7 +225,7 @@ def test_a_saved_result_is_whole(tmp_path, jobs):
     assert_frame_equal(pl.read_parquet(tmp_path / "run/timeline.parquet"), result.timeline)
     document = json.loads((tmp_path / "run/summary.json").read_text(encoding="utf-8"))
     assert document["summary"] == result.summary()
-    assert document["platform"] == [{"name": "machine", "cores": 64}]
+    assert document["platform"] == {"site": [{"name": "machine", "cores": 64}]}
     assert "utilisation" in document["definitions"]
 
 

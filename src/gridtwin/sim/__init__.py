@@ -2,18 +2,22 @@
 
 from gridtwin.sim.brokers import Broker
 from gridtwin.sim.engine import schedule, simulate
-from gridtwin.sim.platform import Platform, Site
+from gridtwin.sim.platform import Link, Platform, Pool, Route, Site, Storage
 from gridtwin.sim.policies import Backfill, Order, Policy, policies, register
 from gridtwin.sim.result import Result
 
 __all__ = [
     "Backfill",
     "Broker",
+    "Link",
     "Order",
     "Platform",
     "Policy",
+    "Pool",
     "Result",
+    "Route",
     "Site",
+    "Storage",
     "policies",
     "register",
     "schedule",

@@ -163,7 +163,7 @@ class Result:
             "summary": self.summary(),
             "definitions": DEFINITIONS,
             "rejections": dict(self.rejected),
-            "platform": [{"name": site.name, "cores": site.cores} for site in self.platform.sites],
+            "platform": self.platform.to_dict(),
             "provenance": self.jobs.provenance.to_json(),
         }
         with writing(folder / "summary.json") as path:
