@@ -22,3 +22,16 @@ def test_analyse_refuses_an_unknown_format_before_the_work(run, trace, tmp_path)
     assert done.code == 1
     assert "'gif'" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_analyse_takes_a_folder_of_records(run, tmp_path):
+    folder = tmp_path / "records"
+    run("example", "panda", "--days", "1", "--scale", "0.05", "--traces", folder)
+    done = run(
+        "analyse", folder / "jobs.parquet", "--access", folder, "-o", tmp_path / "out", "--json",
+        "--figures", ""
+    )  # fmt: skip
+    assert done.code == 0
+    assert done.json["kpis"]["remote_share"]["n"] > 0
+    assert "Remote data access" in (tmp_path / "out" / "analysis.html").read_text()
+    assert run("analyse", folder / "jobs.parquet", "--access", tmp_path, "-o", tmp_path).code == 1

@@ -90,7 +90,7 @@ def test_a_table_without_jobs_has_a_page(tmp_path):
     [
         (90.0, "s", "90 s"),
         (0.123, "share", "12 %"),
-        (None, "s", "\N{EN DASH}"),
+        (None, "s", "unknown"),
         (5, "sites", "5 sites"),
     ],
 )

@@ -30,6 +30,7 @@ from gridtwin.trace import JobTable
 __all__ = [
     "ACCESS",
     "CLASSES",
+    "TRUTH",
     "Found",
     "best",
     "column_of",
@@ -41,12 +42,13 @@ __all__ = [
     "recovered",
     "rse_sites",
     "summary",
+    "table_summary",
     "transfer_share",
 ]
 
 _ORDER = ("traces", "transfers", "replicas", "jobs")
 _NONE = ("unknown", "not started", "no input")
-_TRUTH: dict[str, Column] = {
+TRUTH: dict[str, Column] = {
     "job_id": "text",
     "scope": "text",
     "lfn": "text",
@@ -64,17 +66,6 @@ def from_jobs(jobs: JobTable) -> Found:
     ``remote_bytes`` is null for every job.
     """
     side = job_side(jobs)
-    guess = [pl.when("cached").then(pl.lit("cache"))]
-    if "dispatchdblock" in jobs:
-        moved = (
-            checked(jobs.frame, "jobs", {"job_id": "text", "dispatchdblock": "text"})
-            .filter(pl.col("dispatchdblock").str.strip_chars().fill_null("") != "")
-            .filter(pl.col("dispatchdblock") != "NULL")
-            .select("job_id", _moved=pl.lit(value=True))
-            .unique("job_id")
-        )
-        side = side.join(moved, on="job_id", how="left")
-        guess.append(pl.when("_moved").then(pl.lit("pre-placed")))
     nothing = pl.LazyFrame(
         schema={
             "job_id": pl.String,
@@ -87,10 +78,16 @@ def from_jobs(jobs: JobTable) -> Found:
         }
     )
     none = counted("jobs", "jobs", {})
-    found = outcome(side, nothing, "jobs", none, guess=pl.coalesce(guess), jobs=jobs)
+    found = outcome(side, nothing, "jobs", none, guess=_guess(), jobs=jobs)
     tells = found.jobs.filter(pl.col("access").is_in(ACCESS)).height
     rows = counted("jobs", "jobs", {"matched": tells, "no answer": found.jobs.height - tells})
     return Found(found.jobs, found.files, pl.concat([rows, found.rows]))
+
+
+def _guess() -> pl.Expr:
+    """Return the class that queue and data set for dispatch tell, else null."""
+    cached = pl.when("cached").then(pl.lit("cache"))
+    return cached.when("dispatched").then(pl.lit("pre-placed"))
 
 
 def best(*found: Found) -> Found:
@@ -204,6 +201,29 @@ def summary(found: Found) -> pl.DataFrame:
     )
 
 
+def table_summary(jobs: JobTable) -> pl.DataFrame:
+    """Return what `summary` does of `from_jobs`, in batches: nothing is kept of each job.
+
+    An id that repeats counts each time. ``remote_bytes`` is null: the job table does not tell.
+    """
+    side = job_side(jobs, once=False)
+    access = pl.coalesce("state", _guess() + pl.lit(", by the job table"), pl.lit("unknown"))
+    size = pl.col("input_bytes")
+    table = collect(
+        side.group_by(access.alias("access")).agg(
+            pl.len().cast(pl.Int64).alias("jobs"),
+            pl.col("input_files").sum().cast(pl.Int64).alias("files"),
+            pl.when(size.count() > 0).then(size.sum()).alias("bytes"),
+            pl.lit(None, pl.Float64).alias("remote_bytes"),
+        )
+    )
+    counted_in = ~pl.col("access").is_in(_NONE[1:])
+    total = pl.col("bytes").filter(counted_in).sum()
+    share = pl.when(counted_in & (total > 0)).then(pl.col("bytes") / total)
+    last = pl.col("access").replace_strict({name: i for i, name in enumerate(_NONE)}, default=-1)
+    return table.with_columns(share.alias("bytes_share")).sort(last, "access")
+
+
 def _rest(jobs: pl.DataFrame, name: str) -> pl.DataFrame:
     """Return the row of jobs without an answer, and of the unknown rest of the others."""
     if name != "unknown":
@@ -247,7 +267,7 @@ def recovered(found: Found, truth: Frame) -> pl.DataFrame:
         One row per input file of a job that started: job_id, scope, lfn, bytes, access
         (`ACCESS`), remote.
     """
-    right = checked(truth, "true accesses", _TRUTH).rename({"remote": "read"})
+    right = checked(truth, "true accesses", TRUTH).rename({"remote": "read"})
     keys = ["job_id", "scope", "lfn"]
     said = found.files.select(
         *keys,

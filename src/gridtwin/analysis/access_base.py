@@ -23,6 +23,7 @@ __all__ = [
     "counted",
     "job_side",
     "outcome",
+    "tally",
 ]
 
 Frame = pl.DataFrame | pl.LazyFrame
@@ -140,12 +141,13 @@ def as_seconds(time: pl.Expr) -> pl.Expr:
     return time.dt.epoch("us").cast(pl.Float64) / 1e6
 
 
-def job_side(jobs: JobTable, *needs: str) -> pl.LazyFrame:
+def job_side(jobs: JobTable, *needs: str, once: bool = True) -> pl.LazyFrame:
     """Return what is matched with: one row for each id, the first if it repeats.
 
     Columns job_id, task_id, site (else that of the queue), queue, cached (the queue reads through
-    a cache), submit, start, end, input_bytes, input_files, and state: "not started", "no input"
-    or null. Nulls where the table has no such column.
+    a cache), dispatched (the job has a data set for dispatch), submit, start, end, input_bytes,
+    input_files, and state: "not started", "no input" or null. Nulls where the table has no such
+    column. With `once` false, ids that repeat stay, and rows are read in batches.
     """
     kinds: dict[str, Column] = {
         "job_id": "text",
@@ -157,6 +159,7 @@ def job_side(jobs: JobTable, *needs: str) -> pl.LazyFrame:
         "end_time": "time",
         "input_bytes": "number",
         "input_files": "number",
+        "dispatchdblock": "text",
     }
     have = jobs.columns
     if "site" not in have and "queue" not in have:
@@ -169,29 +172,32 @@ def job_side(jobs: JobTable, *needs: str) -> pl.LazyFrame:
     none = (pl.col("input_files") == 0) | (
         pl.col("input_files").is_null() & (pl.col("input_bytes") == 0)
     )
-    return (
-        checked(jobs.frame, "jobs", kinds, optional=tuple(kinds))
-        .unique("job_id", keep="first", maintain_order=True)
-        .join(queues.lazy(), on="queue", how="left", maintain_order="left")
-        .select(
-            "job_id",
-            "task_id",
-            pl.coalesce("site", "_site", "queue").alias("site"),
-            # a queue that the map lacks is told by its name
-            pl.coalesce(pl.col("kind") == "VP", pl.col("queue").str.ends_with("_VP"))
-            .fill_null(value=False)
-            .alias("cached"),
-            pl.col("submit_time").alias("submit"),
-            pl.col("start_time").alias("start"),
-            pl.col("end_time").alias("end"),
-            "input_bytes",
-            "input_files",
-            pl.when(~ran)
-            .then(pl.lit("not started"))
-            .when(none)
-            .then(pl.lit("no input"))
-            .alias("state"),
-        )
+    rows = checked(jobs.frame, "jobs", kinds, optional=tuple(kinds))
+    if once:
+        rows = rows.unique("job_id", keep="first", maintain_order=True)
+    return rows.join(
+        queues.lazy(), on="queue", how="left", maintain_order="left" if once else "none"
+    ).select(
+        "job_id",
+        "task_id",
+        pl.coalesce("site", "_site", "queue").alias("site"),
+        # a queue that the map lacks is told by its name
+        pl.coalesce(pl.col("kind") == "VP", pl.col("queue").str.ends_with("_VP"))
+        .fill_null(value=False)
+        .alias("cached"),
+        (~pl.col("dispatchdblock").str.strip_chars().is_in(["", "NULL"]))
+        .fill_null(value=False)
+        .alias("dispatched"),
+        pl.col("submit_time").alias("submit"),
+        pl.col("start_time").alias("start"),
+        pl.col("end_time").alias("end"),
+        "input_bytes",
+        "input_files",
+        pl.when(~ran)
+        .then(pl.lit("not started"))
+        .when(none)
+        .then(pl.lit("no input"))
+        .alias("state"),
     )
 
 
@@ -270,6 +276,12 @@ def _or_null(which: pl.Expr) -> pl.Expr:
     """Return the bytes of these files; null where there are some and no size is recorded."""
     size = pl.col("bytes").filter(which)
     return pl.when((size.count() > 0) | ~which.any()).then(size.sum())
+
+
+def tally(rows: pl.LazyFrame, column: str = "reason") -> dict[str, int]:
+    """Count the rows by the text of a column; null is no text."""
+    counts = collect(rows.drop_nulls(column).group_by(column).agg(pl.len())).sort(column)
+    return dict(counts.iter_rows())
 
 
 def counted(method: Method, source: str, reasons: Mapping[str, int]) -> pl.DataFrame:

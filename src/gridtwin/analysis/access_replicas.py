@@ -2,23 +2,14 @@
 
 import polars as pl
 
-from gridtwin.analysis.access_base import (
-    Column,
-    Found,
-    Frame,
-    checked,
-    counted,
-    job_side,
-    outcome,
-)
-from gridtwin.analysis.access_sites import rse_sites
+from gridtwin.analysis import access_base as base
+from gridtwin.analysis.access_sites import end_points
 from gridtwin.analysis.access_transfers import FILES
-from gridtwin.analysis.base import collect
 from gridtwin.trace import JobTable
 
-__all__ = ["from_replicas"]
+__all__ = ["REPLICAS", "from_replicas"]
 
-_COLUMNS: dict[str, Column] = {
+REPLICAS: dict[str, base.Column] = {
     "scope": "text",
     "dataset": "text",
     "rse": "text",
@@ -30,8 +21,8 @@ _COLUMNS: dict[str, Column] = {
 
 
 def from_replicas(
-    jobs: JobTable, files: Frame, replicas: Frame, *, rses: Frame | None = None
-) -> Found:
+    jobs: JobTable, files: base.Frame, replicas: base.Frame, *, rses: base.Frame | None = None
+) -> base.Found:
     """Tell the access to each input file from the replicas of its data set (method C).
 
     A file is "local" if an available replica on disk was at the job's site when the job started,
@@ -54,14 +45,13 @@ def from_replicas(
 
     Memory: the triples of data set, site and start of the jobs, and the replicas.
     """
-    side = job_side(jobs, "start_time")
-    rows = checked(
-        replicas, "replicas", _COLUMNS, optional=("rse_type", "created_at", "deleted_at")
+    side = base.job_side(jobs, "start_time")
+    rows = base.checked(
+        replicas, "replicas", REPLICAS, optional=("rse_type", "created_at", "deleted_at")
     )
     copies, counts = _copies(rows, rses)
-    inputs = checked(files, "files", FILES, optional=("jeditaskid",))
+    inputs = base.checked(files, "files", FILES, optional=("jeditaskid",))
     judged = _judged(inputs, side, copies)
-    reasons = collect(judged.group_by("reason").agg(pl.len())).sort("reason")
     good = judged.filter(pl.col("reason") == "matched").unique(
         ["pandaid", "scope", "lfn"], keep="first", maintain_order=True
     )
@@ -84,17 +74,16 @@ def from_replicas(
     )
     table = pl.concat(
         [
-            counted("replicas", "replicas", counts),
-            counted("replicas", "files", dict(reasons.iter_rows())),
+            base.counted("replicas", "replicas", counts),
+            base.counted("replicas", "files", base.tally(judged)),
         ]
     )
-    return outcome(side, made, "replicas", table, jobs=jobs)
+    return base.outcome(side, made, "replicas", table, jobs=jobs)
 
 
-def _copies(rows: pl.LazyFrame, rses: Frame | None) -> tuple[pl.LazyFrame, dict[str, int]]:
+def _copies(rows: pl.LazyFrame, rses: base.Frame | None) -> tuple[pl.LazyFrame, dict[str, int]]:
     """Return the replicas with site and whether they are available; what became of all rows."""
-    sites = rse_sites(collect(rows.select(pl.col("rse").unique()))["rse"], rses).lazy()
-    judged = rows.join(sites.select("rse", "site", "tape"), on="rse", how="left").with_columns(
+    judged = rows.join(end_points(rows, rses, "rse"), on="rse", how="left").with_columns(
         (pl.col("rse_type").str.to_uppercase() == "TAPE").fill_null(pl.col("tape")).alias("tape"),
         pl.when((pl.col("state") != "A").fill_null(value=True))
         .then(pl.lit("not available"))
@@ -103,7 +92,6 @@ def _copies(rows: pl.LazyFrame, rses: Frame | None) -> tuple[pl.LazyFrame, dict[
         .otherwise(pl.lit("matched"))
         .alias("reason"),
     )
-    found = collect(judged.group_by("reason").agg(pl.len())).sort("reason")
     # all are kept: one of an unknown site is still a replica somewhere, and a data set of which
     # all are incomplete is a known one without an available replica
     return judged.select(
@@ -114,7 +102,7 @@ def _copies(rows: pl.LazyFrame, rses: Frame | None) -> tuple[pl.LazyFrame, dict[
         (pl.col("reason") != "not available").alias("ready"),
         pl.col("created_at").fill_null(float("-inf")).alias("from"),
         pl.col("deleted_at").fill_null(float("inf")).alias("to"),
-    ), dict(found.iter_rows())
+    ), base.tally(judged)
 
 
 def _judged(inputs: pl.LazyFrame, side: pl.LazyFrame, copies: pl.LazyFrame) -> pl.LazyFrame:

@@ -4,12 +4,14 @@ import re
 
 import polars as pl
 
-from gridtwin.analysis.access_base import Frame, checked
+from gridtwin.analysis.access_base import Column, Frame, checked
+from gridtwin.analysis.base import collect
 from gridtwin.core.errors import SchemaError
 from gridtwin.trace import tables
 
-__all__ = ["rse_sites"]
+__all__ = ["RSES", "end_points", "rse_sites"]
 
+RSES: dict[str, Column] = {"rse": "text", "site": "text", "rse_type": "text"}
 _TOKEN = re.compile(r"_[A-Z0-9-]*(?:DISK|TAPE)(?:[-_].*)?$")
 
 
@@ -42,13 +44,19 @@ def rse_sites(names: pl.Series, rses: Frame | None = None) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def end_points(rows: pl.LazyFrame, rses: Frame | None, *columns: str) -> pl.LazyFrame:
+    """Return rse, site and tape of each end point that the columns name, see `rse_sites`."""
+    names = pl.concat([rows.select(pl.col(name).unique().alias("rse")) for name in columns])
+    return rse_sites(collect(names)["rse"], rses).lazy().select("rse", "site", "tape")
+
+
 def _table(rses: Frame | None) -> dict[str, tuple[str | None, bool | None]]:
     if rses is None:
         return {}
     frame = checked(
         rses,
         "storage end points",
-        {"rse": "text", "site": "text", "rse_type": "text"},
+        RSES,
         optional=("rse_type",),
     ).collect()
     frame = frame.drop_nulls("rse").unique(maintain_order=True)

@@ -2,22 +2,14 @@
 
 import polars as pl
 
-from gridtwin.analysis.access_base import (
-    Column,
-    Found,
-    Frame,
-    checked,
-    counted,
-    job_side,
-    outcome,
-)
-from gridtwin.analysis.access_sites import rse_sites
+from gridtwin.analysis import access_base as base
+from gridtwin.analysis.access_sites import end_points
 from gridtwin.analysis.base import collect
 from gridtwin.trace import JobTable
 
-__all__ = ["from_traces"]
+__all__ = ["TRACES", "from_traces"]
 
-_COLUMNS: dict[str, Column] = {
+TRACES: dict[str, base.Column] = {
     "appid": "text",
     "eventType": "text",
     "clientState": "text",
@@ -33,7 +25,9 @@ _READS = ("get_sm", "get_sm_a")
 _GOOD = ("DONE", "FOUND_ROOT")
 
 
-def from_traces(jobs: JobTable, traces: Frame, *, rses: Frame | None = None) -> Found:
+def from_traces(
+    jobs: JobTable, traces: base.Frame, *, rses: base.Frame | None = None
+) -> base.Found:
     """Tell each job's access from the traces of the files that it read (method A).
 
     A trace counts if it is a pilot's read (``get_sm``, ``get_sm_a``) that ended in DONE (copied)
@@ -57,28 +51,24 @@ def from_traces(jobs: JobTable, traces: Frame, *, rses: Frame | None = None) -> 
 
     Memory: the reads of the table's jobs, about 200 bytes each, while they are ordered.
     """
-    side = job_side(jobs)
-    rows = checked(traces, "traces", _COLUMNS, optional=_OPTIONAL)
-    source = rse_sites(collect(rows.select(pl.col("remoteSite").unique()))["remoteSite"], rses)
+    side = base.job_side(jobs)
+    rows = base.checked(traces, "traces", TRACES, optional=_OPTIONAL)
+    source = end_points(rows, rses, "remoteSite")
     judged = (
         rows.join(side.select(pl.col("job_id").alias("appid"), "site", "cached"), "appid", "left")
         .join(
-            source.lazy().select(
-                pl.col("rse").alias("remoteSite"), pl.col("site").alias("source_site"), "tape"
-            ),
-            on="remoteSite",
-            how="left",
+            source.rename({"site": "source_site"}), left_on="remoteSite", right_on="rse", how="left"
         )
         .with_columns(_reason().alias("reason"))
     )
     good = judged.filter(pl.col("reason") == "matched")
     files = _files(good)
     # one row of each file is used
-    counts = dict(collect(judged.group_by("reason").agg(pl.len())).sort("reason").iter_rows())
+    counts = base.tally(judged)
     used = collect(good.select(pl.struct("appid", "scope", "filename").n_unique())).item()
     counts["read again by the same job"] = counts.get("matched", 0) - used
     counts["matched"] = used
-    return outcome(side, files, "traces", counted("traces", "traces", counts), jobs=jobs)
+    return base.outcome(side, files, "traces", base.counted("traces", "traces", counts), jobs=jobs)
 
 
 def _reason() -> pl.Expr:

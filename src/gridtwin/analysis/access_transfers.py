@@ -4,24 +4,16 @@ from typing import Literal
 
 import polars as pl
 
-from gridtwin.analysis.access_base import (
-    Column,
-    Found,
-    Frame,
-    checked,
-    counted,
-    job_side,
-    outcome,
-)
-from gridtwin.analysis.access_sites import rse_sites
+from gridtwin.analysis import access_base as base
+from gridtwin.analysis.access_sites import end_points
 from gridtwin.analysis.base import collect
 from gridtwin.trace import JobTable
 
-__all__ = ["from_transfers", "match_transfers", "transfer_share"]
+__all__ = ["FILES", "TRANSFERS", "from_transfers", "match_transfers", "transfer_share"]
 
 Since = Literal["job", "task"]
 
-FILES: dict[str, Column] = {
+FILES: dict[str, base.Column] = {
     "pandaid": "text",
     "jeditaskid": "text",
     "scope": "text",
@@ -31,7 +23,7 @@ FILES: dict[str, Column] = {
     "fsize": "number",
 }
 """What is read of PanDA's file table."""
-_TRANSFERS: dict[str, Column] = {
+TRANSFERS: dict[str, base.Column] = {
     "request_id": "text",
     "request_type": "text",
     "scope": "text",
@@ -54,12 +46,12 @@ _SIZED = (["scope", "lfn", "bytes"], ["scope", "name", "bytes"])
 
 def from_transfers(
     jobs: JobTable,
-    files: Frame,
-    transfers: Frame,
+    files: base.Frame,
+    transfers: base.Frame,
     *,
-    rses: Frame | None = None,
+    rses: base.Frame | None = None,
     since: Since = "job",
-) -> Found:
+) -> base.Found:
     """Tell the access to those input files that a transfer brought to the job's site (method B).
 
     See `match_transfers` for what matches. A file that came from tape is "tape"; one that was
@@ -71,7 +63,7 @@ def from_transfers(
 
     Memory: the transfers, and the rows of the file table that any transfer has the name of.
     """
-    side = job_side(jobs, "submit_time", "start_time", "end_time")
+    side = base.job_side(jobs, "submit_time", "start_time", "end_time")
     moves = _moves(transfers, rses)
     # both are small beside the file table, and asked for more than once
     wanted = collect(_wanted(side, files, moves, since)).lazy()
@@ -82,15 +74,15 @@ def from_transfers(
         .sort("job_id", "scope", "lfn", "transferred_at", "request_id")
         .unique(["job_id", "scope", "lfn"], keep="first", maintain_order=True)
     )
-    return outcome(side, first.select(*_classes()), "transfers", rows, jobs=jobs)
+    return base.outcome(side, first.select(*_classes()), "transfers", rows, jobs=jobs)
 
 
 def match_transfers(
     jobs: JobTable,
-    files: Frame,
-    transfers: Frame,
+    files: base.Frame,
+    transfers: base.Frame,
     *,
-    rses: Frame | None = None,
+    rses: base.Frame | None = None,
     since: Since = "job",
 ) -> pl.LazyFrame:
     """Return the pairs of a job's file and a transfer of it.
@@ -122,12 +114,12 @@ def match_transfers(
         job_id, scope, lfn, type (input, output), bytes, request_id, src_site, dst_site, tape,
         submit, start, end, created_at, started_at, transferred_at.
     """
-    side = job_side(jobs, "submit_time", "start_time", "end_time")
+    side = base.job_side(jobs, "submit_time", "start_time", "end_time")
     moves = _moves(transfers, rses)
     return _matches(_wanted(side, files, moves, since), moves)
 
 
-def transfer_share(matches: Frame) -> pl.DataFrame:
+def transfer_share(matches: base.Frame) -> pl.DataFrame:
     """Return how much of each job's queue time a matched transfer of its input was under way.
 
     The union of the intervals from start (else creation) to arrival, inside the time from
@@ -169,9 +161,11 @@ def transfer_share(matches: Frame) -> pl.DataFrame:
     )
 
 
-def _wanted(side: pl.LazyFrame, files: Frame, moves: pl.LazyFrame, since: Since) -> pl.LazyFrame:
+def _wanted(
+    side: pl.LazyFrame, files: base.Frame, moves: pl.LazyFrame, since: Since
+) -> pl.LazyFrame:
     """Return the jobs' files that any transfer has the name of, with site and times of the job."""
-    rows = checked(files, "files", FILES, optional=("jeditaskid", "dataset"))
+    rows = base.checked(files, "files", FILES, optional=("jeditaskid", "dataset"))
     first = pl.col("submit")
     if since == "task":
         first = (
@@ -201,13 +195,10 @@ def _wanted(side: pl.LazyFrame, files: Frame, moves: pl.LazyFrame, since: Since)
     )
 
 
-def _moves(transfers: Frame, rses: Frame | None) -> pl.LazyFrame:
+def _moves(transfers: base.Frame, rses: base.Frame | None) -> pl.LazyFrame:
     """Return the transfers with sites and ``bad``: why one cannot match anything, else null."""
-    rows = checked(transfers, "transfers", _TRANSFERS, optional=_OPTIONAL)
-    ends = collect(
-        pl.concat([rows.select(pl.col(c).unique().alias("rse")) for c in ("src_rse", "dst_rse")])
-    )["rse"]
-    sites = rse_sites(ends, rses).lazy().select("rse", "site", "tape")
+    rows = base.checked(transfers, "transfers", TRANSFERS, optional=_OPTIONAL)
+    sites = end_points(rows, rses, "src_rse", "dst_rse")
     state = pl.col("state").fill_null("D").str.to_uppercase()
     taped = [
         pl.col("request_type") == "STAGEIN",
@@ -292,7 +283,7 @@ def _transfer_rows(
     wanted: pl.LazyFrame, moves: pl.LazyFrame, matched: pl.LazyFrame
 ) -> pl.DataFrame:
     """Count the transfers by the first reason for which none matched."""
-    bad = dict(collect(moves.group_by("bad").agg(pl.len())).drop_nulls().sort("bad").iter_rows())
+    bad = base.tally(moves, "bad")
     good = moves.filter(pl.col("bad").is_null())
     # each step keeps less: those of a known name, of the right size, then all that matched
     steps = [
@@ -303,7 +294,7 @@ def _transfer_rows(
     ]
     left = [int(collect(step.select(pl.len())).item()) for step in steps]
     reasons = ("no job of the table has such a file", "other size", "other site, time or data set")
-    return counted(
+    return base.counted(
         "transfers",
         "transfers",
         {
@@ -314,9 +305,9 @@ def _transfer_rows(
     )
 
 
-def _file_rows(files: Frame, side: pl.LazyFrame, matched: pl.LazyFrame) -> pl.DataFrame:
+def _file_rows(files: base.Frame, side: pl.LazyFrame, matched: pl.LazyFrame) -> pl.DataFrame:
     """Count the rows of the file table by what became of them."""
-    rows = checked(files, "files", FILES, optional=("jeditaskid", "dataset"))
+    rows = base.checked(files, "files", FILES, optional=("jeditaskid", "dataset"))
     pairs = matched.select("job_id", "scope", "lfn", "type", _hit=pl.lit(value=True)).unique()
     kept = (
         rows.join(
@@ -346,5 +337,4 @@ def _file_rows(files: Frame, side: pl.LazyFrame, matched: pl.LazyFrame) -> pl.Da
             .alias("reason")
         )
     )
-    found = collect(kept.group_by("reason").agg(pl.len())).sort("reason")
-    return counted("transfers", "files", dict(found.iter_rows()))
+    return base.counted("transfers", "files", base.tally(kept))

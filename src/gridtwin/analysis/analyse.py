@@ -8,6 +8,7 @@ from typing import get_args
 import polars as pl
 
 from gridtwin.analysis import (
+    access_report,
     arrivals,
     cpu,
     data,
@@ -19,6 +20,7 @@ from gridtwin.analysis import (
     status,
     waste,
 )
+from gridtwin.analysis.access_base import Frame
 from gridtwin.analysis.base import Analysis, Kpi, Unit, size
 from gridtwin.analysis.kpis import key_figures
 from gridtwin.core.errors import SchemaError
@@ -33,7 +35,16 @@ Step = tuple[str, "partial[pl.DataFrame]"]
 
 
 def analyse(
-    jobs: JobTable, *, queue_map: pl.DataFrame | None = None, names: pl.DataFrame | None = None
+    jobs: JobTable,
+    *,
+    queue_map: pl.DataFrame | None = None,
+    names: pl.DataFrame | None = None,
+    traces: Frame | None = None,
+    files: Frame | None = None,
+    transfers: Frame | None = None,
+    replicas: Frame | None = None,
+    rses: Frame | None = None,
+    truth: Frame | None = None,
 ) -> Analysis:
     """Return every analysis that applies to the jobs, in small frames, and the key figures.
 
@@ -47,6 +58,12 @@ def analyse(
         ``queue``, ``site``: the site of each queue, put in place of the table's own.
     names
         Names and stages of error codes: ``word``, ``name``, ``stage``; by default PanDA's.
+    traces, files, transfers, replicas, rses
+        What Rucio and PanDA recorded of the jobs' data, see `gridtwin.analysis.access`; transfers
+        and replicas need the files. Without them remote data access is unknown. Memory: about 200
+        bytes a job for each of traces, transfers and replicas, and what these methods state.
+    truth
+        The true accesses, where they are known: the example's.
 
     Returns
     -------
@@ -57,10 +74,19 @@ def analyse(
     if queue_map is not None:
         jobs = _mapped(jobs, queue_map)
     names = tables.error_codes() if names is None else names
+    given = {
+        "traces": traces,
+        "files": files,
+        "transfers": transfers,
+        "replicas": replicas,
+        "rses": rses,
+        "truth": truth,
+    }
+    records = {name: frame for name, frame in given.items() if frame is not None}
     frames: Frames = {}
     definitions: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for name, make in _steps(jobs, names, frames):
+    for name, make in _steps(jobs, names, frames, records):
         try:
             frame = make()
         except SchemaError as reason:
@@ -85,7 +111,9 @@ def analyse(
     )
 
 
-def _steps(jobs: JobTable, names: pl.DataFrame, done: Frames) -> Iterator[Step]:
+def _steps(
+    jobs: JobTable, names: pl.DataFrame, done: Frames, records: access_report.Records
+) -> Iterator[Step]:
     """Yield the analyses in the order of the report; `done` has the frames made so far."""
     yield "queue_time_histogram", partial(queue.queue_histogram, jobs)
     for by in get_args(queue.By):
@@ -102,6 +130,7 @@ def _steps(jobs: JobTable, names: pl.DataFrame, done: Frames) -> Iterator[Step]:
     yield "input_sizes", partial(data.input_sizes, jobs)
     yield "dataset_sizes", partial(data.dataset_histogram, jobs)
     yield "site_footprint", partial(data.site_footprint, jobs)
+    yield from _access(jobs, records)
     yield "run_over_request", partial(requests.run_over_request, jobs)
     yield "sizes", partial(requests.sizes, jobs)
     yield "users", partial(requests.users, jobs)
@@ -128,6 +157,22 @@ def _failures(jobs: JobTable, names: pl.DataFrame, done: Frames) -> Iterator[Ste
         total = int(done["failure_by_all"]["n"].sum())
         yield "failure_by_code", partial(status.failure_rate_by_code, done["error_codes"], total)
     yield "site_days", partial(incidents.incident_days, jobs, names)
+
+
+def _access(jobs: JobTable, records: access_report.Records) -> Iterator[Step]:
+    found = access_report.found_by(jobs, records)
+    yield "access_by_class", partial(access_report.access_by_class, jobs, found)
+    if not found:
+        return
+    yield "access_by_site", partial(access_report.access_by_site, found["best"])
+    yield "access_rows", partial(access_report.access_rows, found)
+    if "truth" in records:
+        yield (
+            "access_recovered",
+            partial(access_report.access_recovered, found, records["truth"]),
+        )
+    if "transfers" in found:
+        yield "transfer_time", partial(access_report.transfer_time, jobs, records)
 
 
 def _arrivals(jobs: JobTable) -> Iterator[Step]:

@@ -24,7 +24,7 @@ def key_figures(jobs: JobTable, frames: Frames) -> dict[str, Kpi]:
     """
     n = len(jobs)
     found = {"jobs": Kpi(n, "jobs", "Rows of the table.", n)}
-    for part in (_queue, _ends, _waste, _cpu, _sites, _requests, _arrivals, _data):
+    for part in (_queue, _ends, _waste, _cpu, _sites, _access, _requests, _arrivals, _data):
         found.update(part(jobs, frames))
     return found
 
@@ -110,6 +110,49 @@ def _sites(jobs: JobTable, frames: Frames) -> Found:
     if (power := frames.get("site_power")) is not None:
         text = "Places whose power per core is an outlier (modified z-score above 3.5)."
         yield "power_outliers", Kpi(int(power["outlier"].sum()), "sites", text, power.height)
+
+
+_READ = "bytes of input files read from another site / bytes of input with an answer"
+
+
+def _access(jobs: JobTable, frames: Frames) -> Found:
+    if (table := frames.get("access_by_class")) is None:
+        return
+    share, known, n, files = _remote(table, "best")
+    text = f"{_READ.capitalize()}; a direct read counts with the size of its file."
+    if known is None:
+        text += " The job table alone does not tell it."
+    yield "remote_share", Kpi(share, "share", text, n)
+    text = "Bytes of input with an answer / bytes of input, of jobs that started."
+    yield "access_known_share", Kpi(known or 0.0, "share", text, files)
+    bound, known, n, _ = _remote(table, "replicas")
+    if known is not None:
+        text = f"{_READ.capitalize()}, by replicas alone: an upper bound."
+        yield "remote_share_at_most", Kpi(bound, "share", text, n)
+    if (right := frames.get("access_recovered")) is not None:
+        for row in right.iter_rows(named=True):
+            kind = "moved" if row["method"] == "transfers" else "read"
+            what = {"moved": "brought to the job's site", "read": "read from another site"}[kind]
+            text = f"Bytes truly {what} that the method finds ({row['method']}) / all such."
+            key = f"{kind}_recovered_by_{row['method']}"
+            yield key, Kpi(row[f"{kind}_share"], "share", text, row["jobs"])
+    if (time := _row(frames, "transfer_time")) is not None:
+        text = "Queue time with a matched transfer under way / queue time, of jobs with a match."
+        yield "transfer_time_share", Kpi(time["share"], "share", text, time["n"])
+
+
+def _remote(table: pl.DataFrame, method: str) -> tuple[float | None, float | None, int, int]:
+    """Return a method's share of remote bytes, of known bytes, files with an answer, files."""
+    mine = table.filter(~pl.col("access").is_in(["not started", "no input"]))
+    files = int(mine.filter(pl.col("method").is_in([method, "jobs"]))["files"].sum())
+    mine = mine.filter(pl.col("method") == method)
+    known = mine.filter(pl.col("remote_bytes").is_not_null())
+    size, remote, total = (
+        float(x.sum()) for x in (known["bytes"], known["remote_bytes"], mine["bytes"])
+    )
+    if not size or not total:
+        return None, None, 0, files
+    return remote / size, size / total, int(known["files"].sum()), files
 
 
 def _requests(jobs: JobTable, frames: Frames) -> Found:

@@ -22,12 +22,20 @@ def command(
     queues: Annotated[
         Path | None, typer.Option(help="CSV of queue and site, in place of the sites recorded.")
     ] = None,
+    access: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with records of the jobs' data: traces, files, transfers, replicas, rses, "
+            "truth (.parquet or .csv); any of them."
+        ),
+    ] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Analyse one trace: queue time, errors, waste, CPU, sites, data sets, arrivals, reuse."""
+    """Analyse one trace: queue time, errors, waste, CPU, sites, data access, arrivals, reuse."""
     import gridtwin
     from gridtwin.analysis import analyse
+    from gridtwin.analysis.access_report import open_records
     from gridtwin.report.analysis import kpi_text, write_analysis
     from gridtwin.report.export import formats
     from gridtwin.trace import tables
@@ -35,7 +43,17 @@ def command(
     wanted = formats(figures)
     jobs = _open(source)
     queue_map = None if queues is None else tables.read_queue_map(queues)
-    analysis = analyse(jobs, queue_map=queue_map)
+    records = {} if access is None else open_records(access)
+    analysis = analyse(
+        jobs,
+        queue_map=queue_map,
+        traces=records.get("traces"),
+        files=records.get("files"),
+        transfers=records.get("transfers"),
+        replicas=records.get("replicas"),
+        rses=records.get("rses"),
+        truth=records.get("truth"),
+    )
     analysis.save(output)
     page = write_analysis(
         output,

@@ -9,7 +9,7 @@ from gridtwin.core.files import writing
 from gridtwin.report import facts
 from gridtwin.report.analysis_figures import SECTIONS, analysis_figures
 from gridtwin.report.export import Format, to_svg
-from gridtwin.report.numbers import NONE, count, duration, number, percent
+from gridtwin.report.numbers import count, duration, number, percent
 from gridtwin.report.page import environment, save, sections
 
 __all__ = ["write_analysis"]
@@ -17,6 +17,7 @@ __all__ = ["write_analysis"]
 CARDS = (
     "queue_time_median",
     "failure_rate",
+    "remote_share",
     "wasted_share",
     "component_share_sum",
     "cpu_efficiency",
@@ -105,7 +106,7 @@ def _card(name: str, kpi: Kpi) -> dict[str, str]:
 def kpi_text(kpi: Kpi) -> str:
     """Return a key figure with the unit that suits it."""
     if kpi.value is None:
-        return NONE
+        return "unknown"
     if kpi.unit == "s":
         return duration(kpi.value)
     if kpi.unit == "share":

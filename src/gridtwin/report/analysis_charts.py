@@ -16,6 +16,7 @@ __all__ = [
     "lines",
     "matrix",
     "points",
+    "stacked",
     "steps",
     "strip",
 ]
@@ -77,6 +78,43 @@ def bars(
     )
     if len(names) > 1:
         chart = chart.encode(yOffset=alt.YOffset("series:N", sort=names))
+    return styled(chart)
+
+
+def stacked(
+    frame: pl.DataFrame,
+    title: str,
+    *,
+    colors: dict[str, str],
+    percent: bool = False,
+    size: Size = "medium",
+) -> Chart:
+    """Draw one horizontal bar for each label, of parts in the order and with the colours given.
+
+    `frame` has ``label``, ``series`` (a key of `colors`) and ``value``.
+    """
+    present = set(frame["series"])
+    shown = {name: color for name, color in colors.items() if name in present}
+    place = {name: i for i, name in enumerate(shown)}
+    rows = frame.with_columns(pl.col("series").replace_strict(place).alias("place"))
+    scale = alt.Scale(domain=list(shown), range=list(shown.values()))
+    columns = 5 if size == "medium" else 3
+    legend = alt.Legend(
+        title=None, orient="top", symbolType="square", symbolSize=80, columns=columns
+    )
+    chart = (
+        alt.Chart(rows)
+        .mark_bar(stroke="white", strokeWidth=0.5)
+        .encode(
+            y=alt.Y(
+                "label:N", title=None, sort=frame["label"].unique(maintain_order=True).to_list()
+            ),
+            x=alt.X("value:Q", title=title, axis=_written(percent)),
+            color=alt.Color("series:N", scale=scale, legend=legend),
+            order="place:O",
+        )
+        .properties(width=WIDTH[size] - 60, height=alt.Step(24))
+    )
     return styled(chart)
 
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from gridtwin.analysis import Analysis
 from gridtwin.report import analysis_charts as draw
+from gridtwin.report.analysis_access import access_figures
 from gridtwin.report.analysis_charts import STATUS
 from gridtwin.report.charts import hours_of_week
 from gridtwin.report.figures import Figure
@@ -28,6 +29,12 @@ SECTIONS = (
     ("cpu", "CPU consumption", "CPU time is summed over the cores of a job."),
     ("power", "Power of sites", "Benchmark of a core times cores."),
     ("data", "Data sets and sites", "What jobs read, and where they ran."),
+    (
+        "access",
+        "Remote data access",
+        "Which bytes a job read from another site than its own. What no record tells is unknown, "
+        "never 0.",
+    ),
     ("requests", "Requests, sizes, users", "What was asked for, and by whom."),
     ("arrivals", "Arrivals", "When jobs are submitted."),
     ("reuse", "Reuse of data sets", "A use is one task that reads the data set."),
@@ -47,6 +54,7 @@ def analysis_figures(analysis: Analysis) -> list[Figure]:
         _cpu,
         _power,
         _data,
+        access_figures,
         _requests,
         _arrivals,
         _reuse,

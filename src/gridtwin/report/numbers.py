@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime
 
-__all__ = ["NONE", "count", "date", "duration", "number", "percent"]
+__all__ = ["NONE", "count", "data_size", "date", "duration", "number", "percent"]
 
 
 NONE = "–"  # noqa: RUF001 - an en dash is what tables show for no value
@@ -50,6 +50,14 @@ def duration(seconds: float | None) -> str:
         if abs(seconds) >= 2 * size:
             return f"{seconds / size:.1f} {name}"
     return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.2g} s"
+
+
+def data_size(size: float) -> str:
+    """Return bytes in the (decimal) unit that suits them."""
+    for power, name in ((15, "PB"), (12, "TB"), (9, "GB"), (6, "MB"), (3, "kB")):
+        if size >= 10**power:
+            return f"{size / 10**power:.3g} {name}"
+    return f"{size:.0f} B"
 
 
 def date(seconds: float) -> str:
