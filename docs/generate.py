@@ -7,7 +7,9 @@ metrics' docstrings.
 
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from typer.main import get_command
 
@@ -62,8 +64,7 @@ def cli_page() -> str:
         "",
     ]
     rows += ["Exit codes: 0 fine, 1 the input is bad or a check failed, 2 wrong usage.", ""]
-    group = get_command(app)
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in _commands(get_command(app), ""):
         rows += [f"## gridtwin {name}", "", inspect.cleandoc(command.help or ""), ""]
         rows += ["| argument or option | default | meaning |", "| --- | --- | --- |"]
         for parameter in command.params:
@@ -75,6 +76,15 @@ def cli_page() -> str:
             rows.append(f"| `{label}` | {default} | {parameter.help or ''} |")
         rows.append("")
     return "\n".join(rows)
+
+
+def _commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - click's
+    """Give every command with its full name; a group is its commands."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
 
 
 def _default(value: object) -> str:

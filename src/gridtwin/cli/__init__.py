@@ -21,6 +21,7 @@ from gridtwin.cli import (
     example,
     export,
     ingest,
+    platform,
     report,
     sample,
     simulate,
@@ -52,6 +53,7 @@ for module in (
     demo,
 ):
     app.command(module.__name__.rpartition(".")[2])(module.command)
+app.add_typer(platform.app, name="platform")
 
 
 def _version(wanted: bool) -> None:

@@ -23,6 +23,7 @@ import difflib
 import json
 import tomllib
 from dataclasses import MISSING, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -165,7 +166,7 @@ def _literal(value: Any) -> str:  # noqa: ANN401 - any TOML value
         return "[" + ", ".join(_literal(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_quoted(k)} = {_literal(v)}" for k, v in value.items()) + "}"
-    return repr(value)
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 def _quoted(value: str) -> str:

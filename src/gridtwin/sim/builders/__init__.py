@@ -1,0 +1,1 @@
+"""The builders of `gridtwin.sim.build`, one file each."""
