@@ -10,11 +10,14 @@ from gridtwin.core.errors import FormatError, InputError
 from gridtwin.trace.readers._checks import reasons
 from gridtwin.trace.readers._columns import reject
 from gridtwin.trace.readers._manifest import KEY
+from gridtwin.trace.readers._proof import FAILS, prove, unreadable
 from gridtwin.trace.readers._text import REJECT
 from gridtwin.trace.schema import TraceSchema
 from gridtwin.trace.table import JobTable, Provenance
 
 __all__ = ["scan"]
+
+_ROWS = 1 << 18
 
 
 def scan(path: Path | str | Sequence[Path | str]) -> JobTable:
@@ -78,10 +81,11 @@ def _open(paths: list[Path]) -> tuple[pl.LazyFrame, list[str]]:
 
 def _schema(path: Path) -> dict[str, pl.DataType]:
     """Return the columns of a file; raises `FormatError` where they cannot be canonical ones."""
+    prove(path, _ROWS)
     try:
         schema = dict(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise FormatError(f"{path} is no readable Parquet file: {error}") from error
+    except FAILS as error:
+        raise unreadable(path, error) from error
     if "job_id" not in schema:
         raise FormatError(
             f"{path} has no column 'job_id'; expected Parquet with canonical columns, got "

@@ -5,36 +5,35 @@ from pathlib import Path
 
 import polars as pl
 
-from gridtwin.core.errors import FormatError
+from gridtwin.trace.readers._proof import FAILS, footer, prove, unreadable
 
 __all__ = ["columns", "metadata", "slices"]
-
-_FAILS = (pl.exceptions.PolarsError, OSError, ValueError, TypeError, pl.exceptions.PanicException)
 
 
 def columns(path: Path) -> list[str]:
     """Return the names of a file's columns."""
-    try:
-        return list(pl.read_parquet_schema(path))
-    except _FAILS as error:
-        raise _unreadable(path, error) from error
+    return list(footer(path).columns)
 
 
 def metadata(path: Path) -> dict[str, str]:
     """Return the words that a file carries beside its columns."""
-    try:
-        return dict(pl.read_parquet_metadata(path))
-    except _FAILS as error:
-        raise _unreadable(path, error) from error
+    return dict(footer(path).metadata)
 
 
 def slices(
-    path: Path, size: int | None = None, *, columns: list[str] | None = None
+    path: Path,
+    size: int | None = None,
+    *,
+    columns: list[str] | None = None,
+    proven: bool = False,
 ) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the number of the first row (from 1) and `size` rows; all at once without a size.
 
-    Only `columns` are read where given. At least one frame comes, be it without rows.
+    Only `columns` are read where given. At least one frame comes, be it without rows. A file that
+    is not `proven` (this run wrote it) is read by another process first.
     """
+    if not proven:
+        prove(path, size)
     try:
         if size is None:
             yield 1, pl.read_parquet(path, columns=columns)
@@ -44,9 +43,5 @@ def slices(
         total = frame.select(pl.len()).collect().item()
         for start in range(0, max(total, 1), size):
             yield start + 1, frame.slice(start, size).collect()
-    except _FAILS as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: BaseException) -> FormatError:
-    return FormatError(f"{path} is no readable Parquet file: {error}")
+    except FAILS as error:
+        raise unreadable(path, error) from error

@@ -81,7 +81,7 @@ def write_rejects(parts: list[Part], keep: NDArray[np.bool_] | None, target: Pat
             return
         start = 0
         for part in parts:
-            for first, rows in slices(part.path, _ROWS):
+            for first, rows in slices(part.path, _ROWS, proven=True):
                 at = start + first - 1
                 again = rows.filter(pl.Series(~keep[at : at + rows.height]))
                 values = pl.struct(pl.exclude(LINE, RAW)).struct.json_encode()
