@@ -5,13 +5,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
+import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -19,6 +17,8 @@ import pytest
 from gridtwin.core.errors import FormatError, InputError, MissingExtraError
 from gridtwin.trace.readers import read
 from gridtwin.trace.sources import database, ingest
+
+from . import postgres
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "panda_parquet.archive.parquet"
 SECRET = "s3cret p@ss/w:rd%"
@@ -221,42 +221,29 @@ def test_the_stub_has_the_drivers_interface():
 
 
 @pytest.fixture(scope="module")
-def server():
-    """Start a PostgreSQL server on a free port, with a password; stop it in the end."""
+def cluster():
+    """Return a fresh database cluster, with a password, of which servers have copies."""
     pytest.importorskip("adbc_driver_postgresql", reason="the extra 'sql' is not installed")
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not binaries:
+    if postgres.binaries() is None:
         pytest.skip("no PostgreSQL server: apt-get install postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="gridtwin-pg-"))  # where another user may look
-    become = []
-    if os.geteuid() == 0:  # the server refuses to run as root
-        become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        shutil.chown(folder, "nobody", "nogroup")
-    password = folder / "password"
-    password.write_text(SECRET + "\n")
-    password.chmod(0o644)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    run = {"check": True, "capture_output": True, "cwd": folder}
-    program, data = str(binaries[-1].parent), str(folder / "data")
-    settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    create = ["-D", data, "-U", "tester", "-A", "scram-sha-256", f"--pwfile={password}"]
-    subprocess.run([*become, f"{program}/initdb", *create], **run)
-    control = [*become, f"{program}/pg_ctl", "-D", data]
-    start = [*control, "-o", settings, "-w", "-l", str(folder / "log"), "start"]
-    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    yield SimpleNamespace(port=port, data=Path(data), restart=start, run=run)
-    subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
-    shutil.rmtree(folder)
+    cluster = postgres.Cluster(SECRET)
+    yield cluster
+    shutil.rmtree(cluster.folder)
 
 
 @pytest.fixture(scope="module")
-def postgres(server):
+def server(cluster):
+    server = cluster.start("shared")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def url(server):
     """Return the URL of a database with the sample's jobs, and a table of many made-up ones."""
     from adbc_driver_postgresql import dbapi
 
-    url = f"postgresql://tester:{QUOTED}@127.0.0.1:{server.port}/postgres"
+    url = address(server)
     with dbapi.connect(url) as connection, connection.cursor() as cursor:
         frame = pl.read_parquet(SAMPLE).with_columns(pl.col(pl.Null).cast(pl.String))
         frame = frame.rename(str.lower)
@@ -275,8 +262,8 @@ def postgres(server):
     return url
 
 
-def test_postgresql_gives_the_jobs_of_the_file(postgres, wanted, tmp_path):
-    jobs = ingest(postgres, tmp_path / "o.parquet", query="select * from jobs order by pandaid;")
+def test_postgresql_gives_the_jobs_of_the_file(url, wanted, tmp_path):
+    jobs = ingest(url, tmp_path / "o.parquet", query="select * from jobs order by pandaid;")
     assert jobs.collect().equals(wanted)
     written = (tmp_path / "o.parquet.json").read_text() + str(
         pl.read_parquet_metadata(tmp_path / "o.parquet")
@@ -286,8 +273,8 @@ def test_postgresql_gives_the_jobs_of_the_file(postgres, wanted, tmp_path):
     assert "tester" not in written
 
 
-def test_the_password_may_come_from_the_environment(postgres, tmp_path, monkeypatch):
-    bare = postgres.replace(f":{QUOTED}", "")
+def test_the_password_may_come_from_the_environment(url, tmp_path, monkeypatch):
+    bare = url.replace(f":{QUOTED}", "")
     for name in ("GRIDTWIN_DB_PASSWORD", "PGPASSWORD"):
         monkeypatch.setenv(name, SECRET)
         assert len(ingest(bare, tmp_path / "o.parquet", table="jobs")) == 16
@@ -301,7 +288,7 @@ def command(*args, **environment):
         text=True,
         check=False,
         env={**os.environ, **environment},
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -319,8 +306,8 @@ def command(*args, **environment):
         ((":", ":"), f"select '{SECRET}' frm jobs", "syntax error"),
     ],
 )
-def test_no_credentials_in_what_the_command_prints(postgres, change, query, why, tmp_path):
-    url = postgres.replace(*change, 1)
+def test_no_credentials_in_what_the_command_prints(url, change, query, why, tmp_path):
+    url = url.replace(*change, 1)
     debug = why in ("password authentication failed", "syntax error")
     more = ["--debug"] if debug else []
     done = command(url, "--query", query, "-o", tmp_path / "o.parquet", *more)
@@ -332,82 +319,90 @@ def test_no_credentials_in_what_the_command_prints(postgres, change, query, why,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_changed_in_the_database(postgres, tmp_path):
+def test_nothing_is_changed_in_the_database(url, tmp_path):
     query = "with gone as (delete from jobs returning *) select * from gone"
     with pytest.raises(InputError, match="read-only"):
-        ingest(postgres, tmp_path / "o.parquet", query=query)
-    assert len(ingest(postgres, tmp_path / "o.parquet", table="jobs")) == 16
+        ingest(url, tmp_path / "o.parquet", query=query)
+    assert len(ingest(url, tmp_path / "o.parquet", table="jobs")) == 16
 
 
-def test_batches_are_bounded(postgres):
-    link = database.connect(postgres)
+def test_batches_are_bounded(url):
+    link = database.connect(url)
     sizes = [frame.height for frame in link.frames("select *, repeat('y', 900) from many")]
     assert sum(sizes) == 150_000
     assert max(sizes) < 30_000  # about 16 MiB each
 
 
-@pytest.mark.skip(reason="the server does not restart reliably on a busy machine")
-def test_a_server_killed_in_mid_read_leaves_no_output(postgres, server, tmp_path):
-    link = database.connect(postgres)
-    frames = link.frames("select many.*, repeat('y', 2000) from many")
-    next(frames)
-    try:
-        for child in copying(server):
-            os.kill(child, signal.SIGKILL)
-        with pytest.raises(InputError, match="reading failed"):
-            list(frames)
-    finally:
-        wait_for(server)
+# --- a server of each test's own, which dies while it sends rows
 
 
-@pytest.mark.skip(reason="the server does not restart reliably on a busy machine")
-def test_the_command_says_so_too(postgres, server, tmp_path):
-    slow = (
-        "select pandaid, jobstatus, pg_sleep(case when pandaid = 140000 then 60 else 0 end)::text"
-    )
-    start = subprocess.Popen(
-        [
-            *(sys.executable, "-c", "from gridtwin.cli import main; main()", "ingest", postgres),
-            *("--query", f"{slow} from many", "-o", str(tmp_path / "o.parquet")),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def doomed(cluster, request):
+    """Start a server with ``halt(i)``, which at 150000 says so in the log and waits for death."""
+    from adbc_driver_postgresql import dbapi
+
+    server = cluster.start(request.node.name.replace("[", "-").strip("]"))
     try:
-        while not (busy := copying(server)):
-            assert start.poll() is None
-        for child in busy:
-            os.kill(child, signal.SIGKILL)
-        _, said = start.communicate(timeout=60)
+        with dbapi.connect(address(server)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE FUNCTION halt(i bigint) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+                "IF i = 150000 THEN RAISE LOG 'in mid-read'; PERFORM pg_sleep(300); END IF; "
+                "RETURN repeat('y', 200); END $$"
+            )
+            connection.commit()
+        yield server
     finally:
-        start.kill()
-        wait_for(server)
-    assert start.returncode == 1
-    assert said.startswith(
-        f"gridtwin: postgresql://127.0.0.1:{server.port}/postgres: reading failed"
-    )
-    assert said.count("\n") == 1
-    assert "s3cret" not in said
+        server.stop()
+
+
+ROWS = (
+    "select g as pandaid, 'finished' as jobstatus, timestamp '2025-01-01' as creationtime, "
+    "halt(g) as jobname from generate_series(1::bigint, 200000) g"
+)
+
+
+def lose_one_process(server, busy):
+    os.kill(busy, signal.SIGKILL)
+
+
+def end_the_session(server, busy):
+    os.kill(busy, signal.SIGTERM)
+
+
+def lose_all(server, busy):
+    server.kill()
+
+
+def when_half_way(server, death):
+    """Start to wait for the rows to be half way; then do it."""
+    waiting = threading.Thread(target=lambda: death(server, server.wait("in mid-read")))
+    waiting.start()
+    return waiting
+
+
+@pytest.mark.parametrize("death", [lose_one_process, end_the_session, lose_all])
+def test_a_server_killed_in_mid_read_leaves_no_output(doomed, death, tmp_path):
+    old = tmp_path / "o.parquet"
+    old.write_text("an output of before")
+    waiting = when_half_way(doomed, death)
+    with pytest.raises(InputError, match="reading failed"):
+        ingest(address(doomed), old, query=ROWS, rejects=tmp_path / "r.csv")
+    waiting.join()
+    assert old.read_text() == "an output of before"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+def test_the_command_says_so_too(doomed, tmp_path):
+    waiting = when_half_way(doomed, lose_all)
+    done = command(address(doomed), "--query", ROWS, "-o", tmp_path / "o.parquet")
+    waiting.join()
+    assert done.returncode == 1
+    shown = f"postgresql://127.0.0.1:{doomed.port}/postgres"
+    assert done.stderr.startswith(f"gridtwin: {shown}: reading failed")
+    assert done.stderr.count("\n") == 1
+    assert "s3cret" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def copying(server):
-    """Return the server's processes that are sending rows."""
-    pid = (server.data / "postmaster.pid").read_text().split()[0]
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found if b"COPY" in title(child)]
-
-
-def title(child):
-    try:
-        return Path(f"/proc/{child}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def wait_for(server):
-    """Wait until the server has recovered from the loss of a child."""
-    subprocess.run(
-        [*server.restart[:-1], "restart"],
-        **server.run | {"capture_output": False, "stdout": subprocess.DEVNULL},
-    )
+def address(server):
+    return f"postgresql://tester:{QUOTED}@127.0.0.1:{server.port}/postgres"

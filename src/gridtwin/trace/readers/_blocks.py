@@ -145,7 +145,8 @@ def _quick(
             has_header=False,
             schema={name: number.get(name, pl.String()) for name in names},
             quote_char=None,
-            null_values=unknown,
+            # nothing between separators is null anyway; to compare with words is slow
+            null_values=[word for word in unknown if word] or None,
             separator=separator,
         )
     except pl.exceptions.PolarsError:
