@@ -1,0 +1,403 @@
+"""CGSim's output: events of jobs in SQLite, in its two forms, and the calibration table.
+
+``track4``: ``EVENTS`` with a row for each change of a job's state and the state of its site then.
+``data_management``: ``EVENTS`` with a row for each begin and end of an allocation, execution or
+transfer, details as JSON in ``METADATA``.
+
+Both are written from attempts (a `JobTable`: job_id, attempt, site, submit_time, start_time,
+end_time, status, cores_req, …) and transfers (`TRANSFERS`). An attempt is assigned its cores when
+it starts, and runs its payload from the end of its last stage-in on. Hosts are not named: cores are
+booked by the pool. What a form cannot tell: error codes, and in ``track4`` a closed or cancelled
+attempt from a failed one; a number of files or bytes that is not known is 0 there. An attempt that
+is over without an end does so when it began, or was submitted.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from gridtwin.core.errors import InputError
+from gridtwin.core.files import writing
+from gridtwin.sim.platform import Platform
+from gridtwin.sim.units import FLOPS_PER_HS23
+from gridtwin.trace import JobTable
+
+__all__ = [
+    "ATTEMPT",
+    "DATA",
+    "ENDED",
+    "JOBS",
+    "STATES",
+    "TRACK4",
+    "TRANSFERS",
+    "Form",
+    "write_events",
+]
+
+Form = Literal["track4", "data_management"]
+
+TRANSFERS = {
+    "job_id": pl.String,
+    "attempt": pl.Int64,
+    "file": pl.String,
+    "bytes": pl.Float64,
+    "source": pl.String,
+    "destination": pl.String,
+    "start": pl.Float64,
+    "end": pl.Float64,
+    "kind": pl.String,
+}
+"""Columns of the frame of transfers; ``kind`` is stage_in, stream, output or background."""
+
+_CHUNK = 50_000
+TRACK4: dict[str, str] = {
+    "_ID": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "JOB_ID": "TEXT NOT NULL",
+    "CPU_NAME": "TEXT NOT NULL",
+    "STATE": "TEXT NOT NULL",
+    "TIMESTAMP": "REAL NOT NULL",
+    "SITE": "TEXT NOT NULL",
+    "AVAILABLE_SITE_CORES": "INTEGER NOT NULL",
+    "AVAILABLE_SITE_CPUS": "INTEGER NOT NULL",
+    "WORKLOAD": "TEXT NOT NULL",
+    "NINPUT_FILES": "INTEGER NOT NULL",
+    "NOUTPUT_FILES": "INTEGER NOT NULL",
+    "INPUT_FILE_BYTES": "INTEGER NOT NULL",
+    "OUTPUT_FILE_BYTES": "INTEGER NOT NULL",
+    "SYSTEM_PENDING_JOBS": "INTEGER NOT NULL",
+    "SITE_PENDING_JOBS": "INTEGER NOT NULL",
+    "SITE_RUNNING_JOBS": "INTEGER NOT NULL",
+    "SITE_FINISHED_JOBS": "INTEGER NOT NULL",
+    "SITE_FAILED_JOBS": "INTEGER NOT NULL",
+}
+DATA: dict[str, str] = {
+    "_ID": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "EVENT": "TEXT NOT NULL",
+    "STATE": "TEXT NOT NULL",
+    "STATUS": "TEXT NOT NULL",
+    "JOB_ID": "TEXT NOT NULL",
+    "TIME": "FLOAT NOT NULL",
+    "METADATA": "TEXT",
+}
+JOBS: dict[str, str] = {
+    "_ID": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "JOB_ID": "INTEGER NOT NULL",
+    "simulated_time": "REAL NOT NULL",
+    "historical_time": "REAL NOT NULL",
+}
+STATES = ("global_pending", "site_pending", "assigned", "running", "finished", "failed")
+ENDED = ("finished", "failed", "closed", "cancelled")
+_KIND_OF_STATE = {2: 1, 3: 4, 4: 5, 5: 5}
+ATTEMPT = {
+    "job_id": pl.String,
+    "attempt": pl.Int64,
+    "site": pl.String,
+    "submit_time": pl.Float64,
+    "start_time": pl.Float64,
+    "end_time": pl.Float64,
+    "status": pl.String,
+    "cores_req": pl.Int64,
+    "input_files": pl.Int64,
+    "output_files": pl.Int64,
+    "input_bytes": pl.Float64,
+    "output_bytes": pl.Float64,
+    "cpu_time": pl.Float64,
+    "work": pl.Float64,
+}
+
+
+def write_events(
+    attempts: JobTable,
+    path: Path | str,
+    *,
+    form: Form = "track4",
+    platform: Platform | None = None,
+    transfers: pl.DataFrame | None = None,
+) -> None:
+    """Write the events of a simulation as a SQLite file of one of the two forms.
+
+    With a `platform`, sites have free cores and links a bandwidth and latency. Where the attempts
+    have a ``cpu_time``, there is the table ``JOBS`` of simulated and recorded times too.
+
+    Raises `InputError` for another form, attempts without ``job_id``, ``submit_time`` or ``site``,
+    several attempts of a job where one begins before the last has ended, and transfers that lack a
+    column. Memory: the frames, about 300 bytes for each event, and one chunk of 50,000 rows.
+    """
+    if form not in get_args(Form):
+        raise InputError(f"form is {form!r}; expected {' or '.join(get_args(Form))}")
+    moved = _transfers(transfers)
+    rows = _attempts(attempts, moved)
+    if form == "track4":
+        columns, events = TRACK4, _track4(_states(rows, platform))
+    else:
+        columns, events = DATA, _data_events(_activities(rows, moved, platform), platform)
+    with writing(path) as temporary, closing(sqlite3.connect(temporary)) as base:
+        base.execute("PRAGMA journal_mode = OFF")
+        _fill(base, "EVENTS", columns, events)
+        judged = rows.filter(pl.col("cpu_time").is_not_null() & pl.col("end_time").is_not_null())
+        judged = judged.filter(pl.col("_payload").is_not_null())
+        if judged.height:
+            timed = judged.select("job_id", pl.col("end_time") - pl.col("_payload"), "cpu_time")
+            _fill(base, "JOBS", JOBS, timed.iter_rows())
+        base.commit()
+
+
+def _transfers(transfers: pl.DataFrame | None) -> pl.DataFrame:
+    if transfers is None:
+        return pl.DataFrame(schema=TRANSFERS)
+    if missing := [name for name in TRANSFERS if name not in transfers.columns]:
+        raise InputError(
+            f"transfers lack {', '.join(missing)}; they need the columns {', '.join(TRANSFERS)}"
+        )
+    return transfers.select(pl.col(name).cast(dtype) for name, dtype in TRANSFERS.items())
+
+
+def _attempts(attempts: JobTable, moved: pl.DataFrame) -> pl.DataFrame:
+    """Return the attempts with all columns of `ATTEMPT`, and ``_payload``, when that starts."""
+    attempts.require("submit_time", "site", for_what="CGSim's events")
+    frame = attempts.collect()
+    for name, dtype in frame.schema.items():
+        if name in ATTEMPT and dtype.is_float() and not frame[name].drop_nulls().is_finite().all():
+            raise InputError(f"{name} holds NaN or infinity; leave such attempts out")
+    if frame["submit_time"].null_count():
+        raise InputError("attempts without a submit_time have no events; leave them out")
+    rows = frame.select(
+        pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in ATTEMPT.items()
+    ).with_columns(pl.col("attempt").fill_null(0), pl.col("site").fill_null(""))
+    rows = rows.sort("submit_time", "attempt", maintain_order=True)
+    over = pl.col("status").is_in(ENDED)
+    ended = pl.coalesce("end_time", pl.when(over).then(pl.coalesce("start_time", "submit_time")))
+    rows = rows.with_columns(end_time=ended)
+    staged = (
+        moved.filter(pl.col("kind") == "stage_in")
+        .group_by("job_id", "attempt")
+        .agg(pl.col("end").max().alias("_staged"))
+    )
+    rows = rows.join(staged, on=("job_id", "attempt"), how="left", maintain_order="left")
+    payload = pl.max_horizontal("start_time", "_staged")
+    reached = pl.col("start_time").is_not_null() & (
+        pl.col("end_time").is_null() | (payload <= pl.col("end_time"))
+    )
+    rows = rows.with_columns(pl.when(reached).then(payload).alias("_payload")).drop("_staged")
+    before = rows.sort("job_id", "attempt").select(
+        "job_id",
+        again=pl.col("job_id") == pl.col("job_id").shift(),
+        late=pl.col("end_time").shift().fill_null(float("inf")) > pl.col("submit_time"),
+    )
+    clash = before.filter(pl.col("again") & pl.col("late"))
+    if clash.height:
+        raise InputError(
+            f"job {clash['job_id'][0]!r} has an attempt that is submitted before the one before it "
+            "has ended; CGSim's events cannot tell them apart"
+        )
+    return rows
+
+
+def _states(rows: pl.DataFrame, platform: Platform | None) -> pl.DataFrame:
+    """Return the changes of state in order of time, with the state of the site after each."""
+    rows = rows.with_row_index("_row")
+    final = pl.col("status").is_in(ENDED)
+    state = pl.when(pl.col("status") == "finished").then(4).otherwise(5)
+    moments = [
+        rows.with_columns(_time="submit_time", _state=0),
+        rows.filter(pl.col("site") != "").with_columns(_time="submit_time", _state=1),
+        rows.with_columns(_time="start_time", _state=2),
+        rows.with_columns(_time="_payload", _state=3),
+        rows.filter(final).with_columns(_time="end_time", _state=state),
+    ]
+    events = pl.concat(
+        [m.with_columns(pl.col("_state").cast(pl.Int64)) for m in moments]
+    ).drop_nulls("_time")
+    # at one instant: what ends comes first, but not before its own begin
+    ends = (pl.col("_state") >= 4) & (pl.col("submit_time") < pl.col("_time"))
+    ends &= pl.col("start_time").fill_null(float("-inf")) < pl.col("_time")
+    events = events.sort("_time", ~ends, "_row", "_state", maintain_order=True)
+    at = pl.col("_state")
+    started = pl.col("start_time").is_not_null()
+    cores = pl.col("cores_req").fill_null(1)
+    ran = pl.col("_payload").is_not_null()
+    change = {
+        "_pending": pl.when(at == 1).then(1).when((at == 2) | ((at >= 4) & ~started)).then(-1),
+        "_running": pl.when(at == 3).then(1).when((at >= 4) & ran).then(-1),
+        "_finished": pl.when(at == 4).then(1),
+        "_failed": pl.when(at == 5).then(1),
+        "_busy": pl.when(at == 2).then(cores).when((at >= 4) & started).then(-cores),
+    }
+    events = events.with_columns(
+        value.fill_null(0).cast(pl.Int64).cum_sum().over("site").alias(name)
+        for name, value in change.items()
+    )
+    homeless = pl.col("site") == ""
+    step = pl.when(homeless & (at == 0)).then(1).when(homeless & (at >= 4)).then(-1)
+    events = events.with_columns(step.fill_null(0).cum_sum().alias("_system"))
+    sites = platform.sites if platform else ()
+    total = {site.name: site.cores for site in sites}
+    hosts = {site.name: sum(pool.hosts for pool in site.pools) for site in sites}
+    have, width = (
+        pl.col("site").replace_strict(known, default=0, return_dtype=pl.Int64)
+        for known in (total, hosts)
+    )
+    free = pl.when(have > 0).then(have - pl.col("_busy")).otherwise(0)
+    return events.with_columns(_free=free, _hosts=pl.when(have > 0).then(free * width // have))
+
+
+def _track4(events: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+    flop = pl.col("work") * FLOPS_PER_HS23
+    whole = {"input_files", "output_files", "input_bytes", "output_bytes"}
+    columns = [
+        pl.col("job_id"),
+        pl.lit(""),
+        pl.lit(pl.Series(STATES)).gather("_state").alias("state"),
+        pl.col("_time"),
+        pl.col("site"),
+        pl.col("_free"),
+        pl.col("_hosts").fill_null(0),
+        flop.round().cast(pl.Int64, strict=False).cast(pl.String).fill_null(""),
+        *(pl.col(name).fill_null(0).round().cast(pl.Int64) for name in ATTEMPT if name in whole),
+        *(pl.col(f"_{name}") for name in ("system", "pending", "running", "finished", "failed")),
+    ]
+    for chunk in events.iter_slices(_CHUNK):
+        yield from chunk.select(*columns).iter_rows()
+
+
+def _activities(rows: pl.DataFrame, moved: pl.DataFrame, platform: Platform | None) -> pl.DataFrame:
+    """Return begins and ends in order of time: allocations, executions, transfers."""
+    states = _states(rows, platform).filter(pl.col("_state") >= 2)
+    busy = states.select("_row", "_busy", _kind=pl.col("_state").replace_strict(_KIND_OF_STATE))
+    rows = rows.with_row_index("_row")
+    final = pl.col("status").is_in(ENDED)
+    never = final & pl.col("start_time").is_null()
+    parts = [
+        rows.with_columns(_time="submit_time", _kind=0),
+        rows.with_columns(_time=pl.when(never).then("end_time").otherwise("start_time"), _kind=1),
+        rows.with_columns(_time="_payload", _kind=4),
+        rows.filter(final & pl.col("_payload").is_not_null()).with_columns(
+            _time="end_time", _kind=5
+        ),
+    ]
+    events = pl.concat([p.with_columns(pl.col("_kind").cast(pl.Int64)) for p in parts])
+    events = events.join(
+        busy, on=("_row", "_kind"), how="left", maintain_order="left"
+    ).with_columns(_order=pl.col("_row").cast(pl.Int64))
+    place = moved.with_row_index("_move").join(
+        rows.select("job_id", "attempt", "_row"), on=("job_id", "attempt"), how="left"
+    )
+    lost = place.filter(pl.col("_row").is_null())
+    if lost.height:
+        raise InputError(f"transfers of job {lost['job_id'][0]!r}, which has no such attempt")
+    for when, kind in (("start", 2), ("end", 3)):
+        part = place.with_columns(
+            _time=pl.col(when), _kind=pl.lit(kind, pl.Int64), _order=pl.col("_row").cast(pl.Int64)
+        )
+        events = pl.concat([events, part], how="diagonal_relaxed")
+    # of one attempt at one instant: in the order of the kinds; streams end before the execution
+    return events.drop_nulls("_time").sort("_time", "_order", "_kind", maintain_order=True)
+
+
+def _data_events(events: pl.DataFrame, platform: Platform | None) -> Iterator[tuple[Any, ...]]:
+    total = {site.name: site.cores for site in platform.sites} if platform else {}
+    speed = {site.name: site.speed for site in platform.sites} if platform else {}
+    ways: dict[tuple[str, str], dict[str, float]] = {}
+    names = ("JobAllocation", "JobAllocation", *("FileTransfer",) * 2, *("JobExecution",) * 2)
+    for chunk in events.iter_slices(_CHUNK):
+        for row in chunk.iter_rows(named=True):
+            kind = row["_kind"]
+            if kind in (2, 3):
+                status, details = "running", _transfer(row, ways, platform, ended=kind == 3)
+            else:
+                status, details = _job(row, kind, total, speed)
+            details = {key: value for key, value in details.items() if value is not None}
+            state = "Finished" if kind % 2 else "Started"
+            yield names[kind], state, status, row["job_id"], row["_time"], json.dumps(details)
+
+
+def _transfer(
+    row: dict[str, Any],
+    ways: dict[tuple[str, str], dict[str, float]],
+    platform: Platform | None,
+    *,
+    ended: bool,
+) -> dict[str, Any]:
+    source, destination = row["source"], row["destination"]
+    details = {
+        "file": row["file"],
+        "size": row["bytes"],
+        "source_site": source,
+        "destination_site": destination,
+        "kind": row["kind"],
+        "attempt": row["attempt"],
+        "duration": row["end"] - row["start"] if ended and row["start"] is not None else None,
+    }
+    if platform is None or source is None or destination is None:
+        return details
+    if (source, destination) not in ways:
+        ways[source, destination] = _way(platform, source, destination)
+    return details | ways[source, destination]
+
+
+def _way(platform: Platform, source: str, destination: str) -> dict[str, float]:
+    try:
+        names = platform.route(source, destination)
+    except InputError:
+        return {}
+    links = {link.name: link for link in platform.links}
+    found = [links[name.removesuffix(":up").removesuffix(":down")] for name in names]
+    if not found:
+        return {}
+    return {
+        "bandwidth": min(link.bandwidth for link in found),
+        "latency": sum(link.latency for link in found),
+    }
+
+
+def _job(
+    row: dict[str, Any], kind: int, total: dict[str, int], speed: dict[str, float | None]
+) -> tuple[str, dict[str, Any]]:
+    """Return the status and the details of an event of an allocation or execution."""
+    site, start, payload = row["site"], row["start_time"], row["_payload"]
+    details: dict[str, Any] = {"site": site, "host": "", "attempt": row["attempt"]}
+    cores = total.get(site)
+    if cores and kind and row["_busy"] is not None:
+        details["site_cpu_util"] = row["_busy"] / cores
+    if kind == 0:
+        return "pending", {"status": "pending", **details, **_sizes(row)}
+    if kind == 1:
+        status = "assigned" if start is not None else row["status"]
+        return status, {"status": status, **details}
+    flop = None if row["work"] is None else row["work"] * FLOPS_PER_HS23
+    details |= {"flops": flop, "cores": row["cores_req"], "speed": speed.get(site)}
+    if kind == 4:
+        return "running", details | {"start_time": payload}
+    waits = {
+        "file_transfer_queue_time": payload - start,
+        "resource_waiting_queue_time": start - row["submit_time"],
+        "total_queue_time": payload - row["submit_time"],
+    }
+    return row["status"], details | {
+        "duration": row["end_time"] - payload,
+        "retries": row["attempt"],
+        "queue_time": payload - row["submit_time"],
+        **waits,
+    }
+
+
+def _sizes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what CGSim has no keys for and our reader takes up again."""
+    names = ("cores_req", "input_files", "input_bytes", "output_files", "output_bytes")
+    return {name: row[name] for name in names}
+
+
+def _fill(
+    base: sqlite3.Connection, table: str, columns: dict[str, str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    described = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    base.execute(f"CREATE TABLE {table} ({described})")
+    names = list(columns)[1:]
+    marks = ", ".join("?" * len(names))
+    base.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
