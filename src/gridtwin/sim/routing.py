@@ -52,8 +52,7 @@ class Routing:
         """Return the way to each node of least latency, then fewest links, then first by name."""
         best: dict[str, tuple[float, int, tuple[str, ...]]] = {source: (0.0, 0, ())}
         done: set[str] = set()
-        heap = [(0.0, 0, (), source)]
-        heap_entry: tuple[float, int, tuple[str, ...], str]
+        heap: list[tuple[float, int, tuple[str, ...], str]] = [(0.0, 0, (), source)]
         while heap:
             latency, hops, path, node = heapq.heappop(heap)
             if node in done:
@@ -65,8 +64,7 @@ class Routing:
                 way = (latency + delay, hops + 1, (*path, name))
                 if neighbour not in best or way < best[neighbour]:
                     best[neighbour] = way
-                    heap_entry = (*way, neighbour)
-                    heapq.heappush(heap, heap_entry)  # type: ignore[misc]
+                    heapq.heappush(heap, (*way, neighbour))
         return {node: way[2] for node, way in best.items()}
 
 
