@@ -8,6 +8,7 @@ from gridtwin.analysis import Analysis, Kpi, analyse
 from gridtwin.report.analysis import kpi_text, write_analysis
 from gridtwin.report.analysis_figures import SECTIONS, analysis_figures
 from gridtwin.trace import JobTable, Provenance, examples
+from gridtwin.trace.examples import panda
 
 
 class Page(HTMLParser):
@@ -100,3 +101,39 @@ def test_key_figures_in_their_units(value, unit, text):
 
 def test_no_chart_calls_a_single_trace_real(written):
     assert ">real<" not in written[1]
+
+
+def test_places_are_called_what_they_are(jobs):
+    queues = jobs.with_frame(jobs.frame.with_columns(queue=pl.Series(["a", "b"] * 150)))
+    titles = {figure.title for figure in analysis_figures(analyse(queues))}
+    assert "Failure rate by queue" in titles
+    assert not any("site" in title for title in titles)
+
+
+def test_times_that_nobody_knows_are_no_series():
+    cores = JobTable.from_frame(
+        pl.DataFrame({"job_id": ["1", "2"], "cores_req": [1, 8]}), Provenance()
+    )
+    (sizes,) = [f for f in analysis_figures(analyse(cores)) if f.key == "sizes"]
+    assert sizes.chart.data["series"].unique().to_list() == ["jobs"]
+
+
+def test_without_records_the_page_says_unknown(written):
+    assert "Remote data access" in written[1]
+    card = written[1].split("Remote share</span>")[1].split("</li>")[0]
+    assert "<strong>unknown</strong>" in card
+
+
+def test_records_of_access_have_their_charts(tmp_path):
+    x = panda.load_traces(1, scale=0.05)
+    told = analyse(
+        x.jobs, traces=x.traces, files=x.files, transfers=x.transfers, rses=x.rses, truth=x.truth
+    )
+    drawn = {figure.key: figure for figure in analysis_figures(told)}
+    assert {"access_by_class", "access_by_site", "access_read_recovered"} <= set(drawn)
+    parts = drawn["access_by_class"].chart.data
+    sums = parts.group_by("label").agg(pl.col("value").sum())
+    assert sums["value"].to_list() == pytest.approx([1.0] * 3, abs=1e-6)
+    rows = drawn["access_read_recovered"].chart.data
+    known = rows.filter(pl.col("series") != "false").group_by("label").agg(pl.col("value").sum())
+    assert known["value"].to_list() == pytest.approx([1.0] * 3)

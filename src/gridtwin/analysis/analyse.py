@@ -108,6 +108,7 @@ def analyse(
         notes=jobs.provenance.notes,
         source=jobs.provenance.to_json(),
         unit=_unit(jobs),
+        place="queue" if "queue" in jobs and "site" not in jobs else "site",
     )
 
 

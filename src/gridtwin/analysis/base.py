@@ -71,6 +71,8 @@ class Analysis:
     """Where the jobs come from: the provenance as plain values."""
     unit: Unit = "core"
     """What sizes count."""
+    place: Literal["site", "queue"] = "site"
+    """What places are: sites, else queues."""
 
     def to_json(self) -> dict[str, Any]:
         """Return key figures, definitions and notes as plain values; NaN becomes None."""

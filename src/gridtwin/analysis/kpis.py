@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from gridtwin.analysis import errors, waste
-from gridtwin.analysis.base import Kpi, collect, wall
+from gridtwin.analysis.base import Kpi, collect, per, wall
 from gridtwin.analysis.status import failure_rate, last_attempts
 from gridtwin.core.errors import SchemaError
 from gridtwin.trace import JobTable
@@ -61,7 +61,8 @@ def _ends(jobs: JobTable, frames: Frames) -> Found:
         share, n = errors.several_codes(combined)
         text = "Failed jobs with two or more error codes / failed jobs."
         yield "several_codes_share", Kpi(share, "share", text, n)
-        total = float(frames["error_components"]["share"].sum())
+        told = pl.col("component") != errors.NO_CODE
+        total = float(frames["error_components"].filter(told)["share"].sum())
         text = "Sum over components of the failed jobs with a code of it / failed jobs."
         yield "component_share_sum", Kpi(total, "share", text, n)
     if (days := frames.get("site_days")) is not None:
@@ -104,7 +105,9 @@ def _cpu(jobs: JobTable, frames: Frames) -> Found:
 
 def _sites(jobs: JobTable, frames: Frames) -> Found:
     if (sites := frames.get("site_footprint")) is not None:
-        yield "sites", Kpi(int(sites["sites"].sum()), "sites", "Places with jobs.", len(jobs))
+        place = per(jobs)
+        text = f"Different {place}s with jobs."
+        yield "sites", Kpi(int(sites["sites"].sum()), f"{place}s", text, len(jobs))
         text = "Share of the jobs at the place with the most."
         yield "largest_site_share", Kpi(sites["share"][0], "share", text, int(sites["n"].sum()))
     if (power := frames.get("site_power")) is not None:

@@ -24,6 +24,10 @@ CARDS = (
     "at_limit_share",
     "peak_day_over_mean",
     "datasets_used_once_or_twice",
+    "jobs",
+    "sites",
+    "cpu_time_median",
+    "jobs_per_day",
 )
 """The key figures at the top of the page: the first six that the table has."""
 
@@ -111,7 +115,8 @@ def kpi_text(kpi: Kpi) -> str:
         return duration(kpi.value)
     if kpi.unit == "share":
         return percent(kpi.value)
-    plain = count(kpi.value) if isinstance(kpi.value, int) else number(kpi.value)
+    whole = isinstance(kpi.value, int) or abs(kpi.value) >= 1000
+    plain = count(round(kpi.value)) if whole else number(kpi.value)
     return plain if kpi.unit in ("", "ratio") else f"{plain} {kpi.unit}"
 
 

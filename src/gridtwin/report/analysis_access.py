@@ -52,7 +52,7 @@ def access_figures(frames: Frames, unit: str) -> Iterator[Figure]:
             f" jobs, {count(int(known['answered'].sum()))} with an answer."
         )
         if known.height > _MOST:
-            text += f" The first {_MOST} of {known.height} are drawn."
+            text += f" The first {_MOST} of {known.height} sites are drawn."
         yield Figure("access_by_site", "access", "Share read from other sites", text, chart)
     if (right := frames.get("access_recovered")) is not None:
         yield from _recovered(right)

@@ -1,5 +1,7 @@
 """Charts of the analysis: bars, histograms, intervals, matrices, points; all from small frames."""
 
+import datetime as dt
+from collections.abc import Sequence
 from typing import Literal
 
 import altair as alt
@@ -47,8 +49,26 @@ def _colors(names: list[str]) -> alt.Color:
 
 def _written(percent: bool) -> alt.Axis:
     if percent:
-        return alt.Axis(format="~%", tickCount=5)
-    return alt.Axis(labelExpr=SHORT, tickCount=5)
+        return alt.Axis(format="~%", tickCount=5, labelOverlap="greedy")
+    return alt.Axis(labelExpr=SHORT, tickCount=5, labelOverlap="greedy")
+
+
+def _room(labels: Sequence[str], most: int) -> int:
+    """Return the room that the longest label takes (px), at most `most`."""
+    return min(most, 12 + int(6.3 * max(map(len, labels), default=0)))
+
+
+def _days(first: dt.date, last: dt.date) -> alt.X:
+    """Return the axis of the days from `first` to `last`: at most ten of them are named."""
+    step = 1 + (last - first).days // 10
+    named = [first + dt.timedelta(days=i) for i in range(0, (last - first).days + 1, step)]
+    ends = [first, last + dt.timedelta(days=1)]
+    values, domain = (
+        [alt.DateTime(year=day.year, month=day.month, date=day.day) for day in days]
+        for days in (named, ends)
+    )
+    axis = alt.Axis(values=values, format="%Y-%m-%d", grid=False, labelAlign="left")
+    return alt.X("day:T", title=None, axis=axis, scale=alt.Scale(domain=domain))
 
 
 def bars(
@@ -57,14 +77,15 @@ def bars(
     *,
     percent: bool = False,
     size: Size = "narrow",
-    labels: int = 130,
+    labels: int = 170,
 ) -> Chart:
     """Draw horizontal bars in the order of the rows.
 
     `frame` has ``label``, ``value`` and ``series`` (bars of one label stand side by side).
-    `labels` is the room for a label, px.
+    `labels` is the most room for a label, px.
     """
     order = frame["label"].unique(maintain_order=True).to_list()
+    room = _room(order, labels)
     names = frame["series"].unique(maintain_order=True).to_list()
     chart = (
         alt.Chart(frame)
@@ -74,7 +95,7 @@ def bars(
             x=alt.X("value:Q", title=title, axis=_written(percent)),
             color=_colors(names),
         )
-        .properties(width=WIDTH[size] - labels + 60, height=alt.Step(16 if len(names) == 1 else 9))
+        .properties(width=WIDTH[size] - room, height=alt.Step(16 if len(names) == 1 else 9))
     )
     if len(names) > 1:
         chart = chart.encode(yOffset=alt.YOffset("series:N", sort=names))
@@ -109,7 +130,7 @@ def stacked(
             y=alt.Y(
                 "label:N", title=None, sort=frame["label"].unique(maintain_order=True).to_list()
             ),
-            x=alt.X("value:Q", title=title, axis=_written(percent)),
+            x=alt.X("value:Q", title=title, axis=_written(percent), scale=alt.Scale(nice=False)),
             color=alt.Color("series:N", scale=scale, legend=legend),
             order="place:O",
         )
@@ -159,13 +180,14 @@ def intervals(
     *,
     axis: Axis | Literal["percent"] = "log",
     size: Size = "narrow",
-    labels: int = 130,
+    labels: int = 170,
 ) -> Chart:
     """Draw a point and a range for each label, in the order of the rows.
 
-    `frame` has ``label``, ``low``, ``mid``, ``high``.
+    `frame` has ``label``, ``low``, ``mid``, ``high``; `labels` is the most room for a label, px.
     """
     order = frame["label"].unique(maintain_order=True).to_list()
+    room = _room(order, labels)
     y = alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=labels))
     if axis == "percent":
         scale, ticks = alt.Scale(zero=True), _written(percent=True)
@@ -186,7 +208,7 @@ def intervals(
         ),
         base.mark_point(filled=True, size=45, opacity=1, color=BLUE).encode(x=x),
     ]
-    drawn = alt.layer(*layers).properties(width=WIDTH[size] - labels + 60, height=alt.Step(15))
+    drawn = alt.layer(*layers).properties(width=WIDTH[size] - room, height=alt.Step(15))
     return styled(drawn)
 
 
@@ -199,7 +221,12 @@ def matrix(frame: pl.DataFrame, title: str, *, order: list[str]) -> Chart:
     )
     top = max(float(frame["n"].to_numpy().max()), 2.0)
     legend = alt.Legend(
-        title=title, orient="top", gradientLength=140, gradientThickness=8, format="~s"
+        title=title,
+        orient="top",
+        gradientLength=140,
+        gradientThickness=8,
+        format=".2~s",
+        titleFontWeight="normal",
     )
     scale = alt.Scale(type="log", scheme="blues", domain=[1, top])
     cells = base.mark_rect(stroke="white").encode(
@@ -247,11 +274,21 @@ def lines(
     *,
     axis: Literal["linear", "log", "date"] = "linear",
     percent: bool = False,
+    seconds: bool = False,
     dots: bool = True,
     size: Size = "narrow",
 ) -> Chart:
-    """Draw lines: ``x``, ``y``, ``series``; `x` and `y` are the titles, `dots` marks each row."""
+    """Draw lines: ``x``, ``y``, ``series``; `x` and `y` are the titles, `dots` marks each row.
+
+    With `seconds`, `y` is a time on a logarithmic axis; what is below 1 s is drawn there.
+    """
     names = frame["series"].unique(maintain_order=True).to_list()
+    up = alt.Y("y:Q", title=y, axis=_written(percent), scale=alt.Scale(zero=True))
+    if seconds:
+        frame = frame.with_columns(pl.col("y").clip(1.0))
+        low, high = float(frame["y"].to_numpy().min()), float(frame["y"].to_numpy().max())
+        scale = alt.Scale(type="log", domain=[low, max(high, 2 * low)], nice=False)
+        up = alt.Y("y:Q", title=y, axis=axis_of("log seconds", low, high), scale=scale)
     across = alt.X("x:T" if axis == "date" else "x:Q", title=x, axis=alt.Axis(grid=False))
     if axis == "linear":
         across = alt.X("x:Q", title=x, axis=alt.Axis(grid=False), scale=alt.Scale(zero=False))
@@ -268,7 +305,7 @@ def lines(
         .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=22, filled=True) if dots else False)
         .encode(
             x=across,
-            y=alt.Y("y:Q", title=y, axis=_written(percent), scale=alt.Scale(zero=True)),
+            y=up,
             color=_colors(names),
         )
         .properties(width=WIDTH[size], height=190)
@@ -283,7 +320,7 @@ def steps(frame: pl.DataFrame, title: str, *, reference: float | None = None) ->
         alt.Chart(frame.with_columns(until, pl.lit(0.0).alias("zero")))
         .mark_rect(color=BLUE, opacity=0.85)
         .encode(
-            x=alt.X("day:T", title=None, axis=alt.Axis(grid=False)),
+            x=_days(frame["day"].to_list()[0], frame["day"].to_list()[-1]),
             x2="until:T",
             y=alt.Y("value:Q", title=title, axis=_written(percent=False)),
             y2="zero:Q",
@@ -296,16 +333,20 @@ def steps(frame: pl.DataFrame, title: str, *, reference: float | None = None) ->
     return styled(alt.layer(*layers).properties(width=WIDE, height=150))
 
 
-def strip(frame: pl.DataFrame, title: str) -> Chart:
-    """Draw dots by day and label, larger for more: ``day`` (date), ``label``, ``value``."""
+def strip(frame: pl.DataFrame, title: str, *, days: tuple[dt.date, dt.date]) -> Chart:
+    """Draw dots by day and label, larger for more: ``day`` (date), ``label``, ``value``.
+
+    `days` are the first and the last one of the axis.
+    """
     order = frame["label"].unique(maintain_order=True).to_list()
-    legend = alt.Legend(title=title, orient="top", format="~s", titleFontWeight="normal")
+    legend = alt.Legend(title=title, orient="top", labelExpr=SHORT, titleFontWeight="normal")
+    noon = pl.col("day").cast(pl.Datetime("ms")) + pl.duration(hours=12)
     chart = (
-        alt.Chart(frame)
+        alt.Chart(frame.with_columns(noon.alias("day")))
         .mark_point(filled=True, color=ORANGE, opacity=0.75)
         .encode(
-            x=alt.X("day:T", title=None),
-            y=alt.Y("label:N", title=None, sort=order, axis=alt.Axis(grid=True, labelLimit=150)),
+            x=_days(*days),
+            y=alt.Y("label:N", title=None, sort=order, axis=alt.Axis(grid=True, labelLimit=170)),
             size=alt.Size("value:Q", scale=alt.Scale(range=[12, 220]), legend=legend),
         )
         .properties(width=WIDE - 110, height=alt.Step(15))

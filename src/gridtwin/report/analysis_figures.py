@@ -1,6 +1,7 @@
 """Which charts the page of an analysis has, in the order of the sections, with their captions."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -32,8 +33,7 @@ SECTIONS = (
     (
         "access",
         "Remote data access",
-        "Which bytes a job read from another site than its own. What no record tells is unknown, "
-        "never 0.",
+        "What jobs read from other sites. What no record tells is unknown, never 0.",
     ),
     ("requests", "Requests, sizes, users", "What was asked for, and by whom."),
     ("arrivals", "Arrivals", "When jobs are submitted."),
@@ -60,7 +60,14 @@ def analysis_figures(analysis: Analysis) -> list[Figure]:
         _reuse,
     )
     frames = {name: frame for name, frame in analysis.frames.items() if frame.height}
-    return [figure for part in parts for figure in part(frames, analysis.unit)]
+    drawn = [figure for part in parts for figure in part(frames, analysis.unit)]
+    return [_placed(figure, analysis.place) for figure in drawn]
+
+
+def _placed(figure: Figure, place: str) -> Figure:
+    """Return a figure whose words call the places what they are: sites, or queues."""
+    title, caption = (text.replace("site", place) for text in (figure.title, figure.caption))
+    return replace(figure, title=title, caption=caption)
 
 
 def _series(frame: pl.DataFrame, name: str = "Jobs") -> pl.DataFrame:
@@ -104,10 +111,9 @@ def _queue(frames: Frames, unit: str) -> Made:
         yield Figure(f"queue_time_by_{by}", "queue", title, text, chart)
     if (hours := frames.get("queue_time_by_hour")) is not None:
         rows = hours.select(pl.col("group").cast(pl.Float64).alias("x"), "p50", "p90")
-        rows = rows.with_columns(pl.col("p50", "p90") / 3600)
         rows = rows.rename({"p50": "median", "p90": "90th percentile"})
         rows = rows.unpivot(index="x", variable_name="series", value_name="y")
-        chart = draw.lines(rows, "Hour of the submission (UTC)", "Queue time (h)")
+        chart = draw.lines(rows, "Hour of the submission (UTC)", "Queue time", seconds=True)
         title = "Queue time by hour of the day"
         yield Figure("queue_time_by_hour", "queue", title, _n(hours), chart)
     if (split := frames.get("queue_time_split")) is not None:
@@ -116,6 +122,7 @@ def _queue(frames: Frames, unit: str) -> Made:
         text = "Before and after the job could have started. n = " + count(
             int(split["n"].to_numpy().max())
         )
+        text += "."
         yield Figure("queue_time_split", "queue", "Data wait and slot wait", text, chart)
 
 
@@ -129,23 +136,28 @@ def _quantiles(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cut(frame: pl.DataFrame, most: int) -> str:
-    return f" The first {most} of {frame.height} are drawn." if frame.height > most else ""
+    return f" The first {most} are drawn." if frame.height > most else ""
+
+
+def _shares(frame: pl.DataFrame, label: str, unit: str) -> pl.DataFrame:
+    """Return shares of jobs and, where run times are known, of core-hours as two series."""
+    hours = pl.col("share_core_hours").fill_nan(None)
+    known = frame.select(hours.is_not_null().any()).item()
+    wanted = {"share": "jobs"} | ({"share_core_hours": f"{unit}-hours"} if known else {})
+    rows = frame.select(pl.col(label).alias("label"), *wanted).rename(wanted).fill_nan(None)
+    return rows.unpivot(index="label", variable_name="series", value_name="value")
 
 
 def _status(frames: Frames, unit: str) -> Made:
     if (frame := frames.get("status")) is None:
         return
-    known = frame["share_core_hours"].null_count() < frame.height
-    wanted = {"share": "jobs"} | ({"share_core_hours": f"{unit}-hours"} if known else {})
-    rows = frame.select(pl.col("status").alias("label"), *wanted).rename(wanted)
-    rows = rows.unpivot(index="label", variable_name="series", value_name="value")
-    chart = draw.bars(rows.fill_nan(None), "Share", percent=True, labels=90)
+    chart = draw.bars(_shares(frame, "status", unit), "Share", percent=True)
     yield Figure("final_status", "status", "Final status", _n(frame), chart)
 
 
 def _errors(frames: Frames, unit: str) -> Made:
     if (frame := frames.get("error_components")) is not None:
-        total = float(frame["share"].sum())
+        total = float(frame.filter(pl.col("component") != "(no code)")["share"].sum())
         rows = frame.select(pl.col("component").alias("label"), pl.col("share").alias("value"))
         chart = draw.bars(_series(rows), "Share of failed jobs", percent=True)
         text = f"Any component: shares sum to {percent(total)}."
@@ -161,7 +173,7 @@ def _errors(frames: Frames, unit: str) -> Made:
         rows = rows.unpivot(index="label", variable_name="series", value_name="value")
         chart = draw.bars(rows, "Share of failed jobs", percent=True, size="medium", labels=290)
         text = (
-            f"{count(codes.height)} different codes; the 25 most frequent. Where a job has several "
+            f"{count(codes.height)} different codes.{_cut(codes, 25)} Where a job has several "
             "blamed codes left, each counts for its part."
         )
         yield Figure("error_codes", "errors", "Error codes", text, chart, "medium")
@@ -202,7 +214,8 @@ def _failures(frames: Frames, unit: str) -> Made:
     kept = flagged["site"].unique(maintain_order=True).head(30).to_list()
     shown = flagged.filter(pl.col("site").is_in(kept))
     rows = shown.select("day", pl.col("site").alias("label"), pl.col("bad").alias("value"))
-    chart = draw.strip(rows, "failed jobs")
+    dates = days["day"].sort().to_list()
+    chart = draw.strip(rows, "failed jobs", days=(dates[0], dates[-1]))
     text = (
         f"{count(flagged.height)} of {count(days.drop_nulls('p_value').height)} site-days have "
         "many senders with more failures than they have elsewhere, of kinds that a site can cause "
@@ -225,8 +238,9 @@ def _waste(frames: Frames, unit: str) -> Made:
         if frame is None or frame.height < 2 or not frame["core_hours"].sum():
             continue
         size: draw.Size = "medium" if name == "combination" else "narrow"
-        labels = 290 if name == "combination" else 130
-        rows = frame.head(20).select(
+        labels = 290 if name == "combination" else 170
+        some = frame.filter(pl.col("core_hours") > 0)
+        rows = some.head(20).select(
             pl.col("group").str.slice(0, 60).alias("label"), pl.col("share_wasted").alias("value")
         )
         chart = draw.bars(
@@ -236,6 +250,7 @@ def _waste(frames: Frames, unit: str) -> Made:
         text = f"{count(round(total))} {unit}-hours wasted, {_n(frame)}"
         if name == "combination":
             text += f" They are {percent(float(frame['share_all'].sum()))} of all {unit}-hours."
+        text += _cut(some, 20)
         yield Figure(f"waste_by_{name}", "waste", title, text, chart, size)
 
 
@@ -333,11 +348,7 @@ def _requests(frames: Frames, unit: str) -> Made:
         title = "Use of the requested time"
         yield Figure("run_over_request", "requests", title, text, chart, "medium")
     if (frame := frames.get("sizes")) is not None and frame.height > 1:
-        known = frame["share_core_hours"].null_count() < frame.height
-        wanted = {"share": "jobs"} | ({"share_core_hours": f"{unit}-hours"} if known else {})
-        rows = frame.select(pl.col("size").alias("label"), *wanted).rename(wanted)
-        rows = rows.unpivot(index="label", variable_name="series", value_name="value")
-        chart = draw.bars(rows, "Share", percent=True)
+        chart = draw.bars(_shares(frame, "size", unit), "Share", percent=True)
         yield Figure("sizes", "requests", f"{unit.capitalize()}s of a job", _n(frame), chart)
     if (frame := frames.get("users")) is not None and frame.height > 1:
         rows = frame.head(15).select(pl.col("user").alias("label"), pl.col("share").alias("value"))
