@@ -133,11 +133,13 @@ def test_host_links_backbones_and_halves_of_split_links(tmp_path: Path) -> None:
     <zone id="S" routing="Full"><host id="s" speed="1f"/></zone><link id="w" bandwidth="1Bps"/>
     <zoneRoute src="c" dst="S" gw_src="r" gw_dst="s"><link_ctn id="w"/></zoneRoute></zone>"""
     platform = read(tmp_path, body)
-    assert platform.names == ["h1", "p1-2", "s"] or platform.names[2] == "s"
-    first = platform.names[0]
-    assert platform.route(first, "s") == ("own:up", "bone", "w")
-    assert platform.route("s", first) == ("w", "bone", "own:down")
-    assert platform.sites[0].cores == 2
+    assert platform.names == ["h1", "p1-2", "s"]
+    assert platform.route("h1", "s") == ("own:up", "bone", "w")
+    assert platform.route("s", "h1") == ("w", "bone", "own:down")
+    assert [site.cores for site in platform.sites] == [2, 2, 1]
+    each = read(tmp_path, body, clusters="hosts")
+    assert each.names == ["c", "p1", "p2", "s"]
+    assert each.route("c", "p2") == ("own:up", "bone", "link_p2:down")
 
 
 def test_bypass_and_one_way_routes(tmp_path: Path) -> None:

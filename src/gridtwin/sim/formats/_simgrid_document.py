@@ -310,7 +310,7 @@ def _equal_hosts(
     for k in chain.from_iterable(numbers):
         name = _named(document, element, zone, f"{prefix}{k}{suffix}")
         document.hosts[name] = Host(name, element, cores, speed, dict(properties))
-        link = f"{identity}_link_{k}"
+        link = f"link_{name}" if element.tag == "cabinet" else f"{identity}_link_{k}"
         own: Links = (f"{link}:up",) if sharing == "split" else (link,)
         _add_link(document, element, link, "bw", "lat", sharing)
         if limiter:

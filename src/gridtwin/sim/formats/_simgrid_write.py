@@ -47,7 +47,7 @@ class _Names:
 
     def __init__(self, platform: Platform) -> None:
         self._taken = {*platform.names, *platform.routers}
-        self.outermost = self.fresh("grid")
+        self.outermost, self.links = self.fresh("grid"), self.fresh("links")
         self.zone = {name: name for name in platform.names}
         self.zone |= {name: self.fresh(f"{name}_zone") for name in platform.routers}
         self.gateway = {name: self.fresh(f"{name}_gateway") for name in platform.names}
@@ -86,12 +86,15 @@ def _lines(platform: Platform, names: _Names) -> Iterator[str]:
     yield f"<zone {_attributes(id=names.outermost, routing='Full')}>"
     for k, note in enumerate(platform.notes):
         yield _prop(f"{OURS}note{k}", note)
+    # in a zone of their own: SimGrid takes a zone that begins with a link for one without zones
+    yield f"<zone {_attributes(id=names.links, routing='None')}>"
     for link in platform.links:
         yield _link(link)
     routes = [*_routes(platform, names)]
     if any(f'"{names.nothing}"' in line for line in routes):
         yield f"<link {_attributes(id=names.nothing, bandwidth='1e30Bps', latency='0s')}"
         yield f' sharing_policy="FATPIPE">{_prop(f"{OURS}none", "no link")}</link>'
+    yield "</zone>"
     for site in platform.sites:
         yield from _site(site, names)
     for router in platform.routers:
