@@ -1,22 +1,46 @@
 """Compile functions with numba, and keep what was compiled where there is a place for it."""
 
+import hashlib
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from numba import njit
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "part", "sources"]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function, **options: Any) -> Function:  # noqa: ANN401 - numba's own
     """Return the function compiled when it is first called.
 
     Numba keeps the machine code beside the source, else in the user's cache folder. Where it may
     write neither (an account without a home, a read-only image), each process compiles anew.
     """
+    options = {"nogil": True, "error_model": "numpy"} | options
     try:
-        return njit(function, cache=True, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
+        return njit(function, cache=True, **options)  # type: ignore[no-any-return]
     except RuntimeError:  # "no locator available for file"
-        return njit(function, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
+        return njit(function, **options)  # type: ignore[no-any-return]
+
+
+def part(function: Any) -> Any:  # noqa: ANN401 - numba is untyped
+    """Compile a function of the grid kernel, without counting references.
+
+    The kernel allocates nothing, and counting the references of the state's arrays at each call
+    would cost more than the work.
+    """
+    return njit(function, _nrt=False, error_model="numpy", no_cpython_wrapper=True)
+
+
+def sources() -> str:
+    """Return a fingerprint of the kernels' sources.
+
+    Numba notices changes of the file of a compiled function, not of the files of what it calls. A
+    function that refers to this text as a variable of its maker is compiled anew when any changes.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

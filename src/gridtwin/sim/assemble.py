@@ -1,0 +1,421 @@
+"""Lay out platform, jobs and rules as the tables of the grid kernel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridtwin.core.errors import InputError
+from gridtwin.sim.faults import Faults
+from gridtwin.sim.kernel.codes import AT_ONCE, UNREACHABLE, Backfilling, Brokerage, Ordering
+from gridtwin.sim.kernel.events import OUTAGE
+from gridtwin.sim.kernel.network import EFFICIENCY, GAMMA, LATENCY, SCALE
+from gridtwin.sim.kernel.state import (
+    ATTEMPT,
+    CLASS,
+    CROSSING,
+    EVENT,
+    JOB,
+    LINK,
+    NODE,
+    POOL,
+    REPLICA,
+    SITE,
+    SLOT,
+    TRANSFER,
+    WORLD,
+    State,
+    Table,
+)
+from gridtwin.sim.parts import Link, Site
+from gridtwin.sim.platform import Platform
+from gridtwin.sim.workload import Files, Workload
+
+__all__ = ["Rules", "assemble"]
+
+_EMPTY = np.zeros(0, np.int64)
+_GB = 1e9
+_MOST_PAIRS = 50_000_000
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How sites and brokers work, apart from what the platform says."""
+
+    broker: Brokerage = Brokerage.LEAST_LOADED
+    order: Ordering = Ordering.FCFS
+    backfill: Backfilling = Backfilling.NONE
+    depth: int = 1000
+    """Jobs behind the first that backfilling looks at."""
+    half_life: float = 7 * 86400.0
+    """s after which use counts half, for fair share."""
+    dispatch: float = 0.0
+    """s from the broker's decision to the site's queue."""
+    pilot: float = 0.0
+    """s that a job holds its cores before it reads its first input."""
+    block: float = 1e9
+    """Bytes that a stream reads at a time."""
+    prefetch: bool = True
+    """Whether a stream reads the next block beside the payload."""
+    transfers: bool = True
+    """Whether transfers are kept."""
+
+
+def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, seed: int) -> State:
+    """Return the kernel's state before the first event.
+
+    Memory: 110 bytes a job and 110 an attempt, 64 a transfer; tables that could become larger are
+    only reserved. Routes: 8 bytes for each pair of nodes and about 500 for each that data can take.
+    """
+    nodes = platform.names + list(platform.routers)
+    files = jobs.files or Files(np.zeros(0))
+    n, most = len(jobs), faults.attempts
+    slots = int(min(n * most, int(platform.cores.sum()))) if n else 0
+    inputs = _EMPTY if jobs.input_file is None else jobs.input_file
+    table = _jobs(jobs)
+    users = int(table["user"].max(initial=0)) + 1
+    kinds = int(table["kind"].max(initial=0)) + 1
+    children = _children(jobs)
+    table["waits_for"] = 0 if jobs.parent_ptr is None else np.diff(jobs.parent_ptr)
+    stored = np.array(
+        [_capacity(s) for s in platform.sites] + [(np.inf, 0.0)] * len(platform.routers)
+    )
+    network = _network(platform, nodes, _sources(platform, jobs, files, stored, len(nodes)))
+    classes, crossings, links, route, rank, writes, shared = network
+    sites = _sites(platform, rules, writes)
+    replicas, heads = _replicas(files, inputs, most, jobs)
+    fair = rules.order == Ordering.FAIR_SHARE
+    if fair and users * len(sites) > _MOST_PAIRS:
+        raise InputError(f"fair share among {users} users at {len(sites)} sites; above 50 million")
+    shares = (len(sites), users) if fair else (0, 0)
+    outages = faults.calendar(platform.names)
+    heap = np.empty(2 + 3 * n * most + 4 * slots + len(outages) + len(children[1]), EVENT)
+    heap[0] = (0.0, 0, 0, 0, 0)
+    width = 1 << max(len(classes) - 1, 0).bit_length()
+    state = State(
+        world=_world(rules, faults, seed, shared, len(files.replica_file)),
+        jobs=table,
+        attempts=np.empty(n * most, ATTEMPT),
+        slots=_slots(slots),
+        sites=sites,
+        pools=_pools(platform),
+        nodes=_nodes(stored),
+        classes=classes,
+        crossings=crossings,
+        links=links,
+        replicas=replicas,
+        heap=heap,
+        transfers=np.empty((len(inputs) + n) * most if rules.transfers else 0, TRANSFER),
+        tree=np.full(2 * width, np.inf),
+        load=np.where(platform.cores > 0, 0.0, np.inf),
+        touched=np.empty(len(sites), np.int64),
+        work=np.empty(4 * (max(len(classes), len(links)) + 1), np.int64),
+        route=route,
+        rank=rank,
+        input_ptr=np.zeros(n + 1, np.int64) if jobs.input_ptr is None else jobs.input_ptr,
+        input_file=inputs,
+        file_bytes=np.ascontiguousarray(files.bytes, np.float64),
+        file_head=heads,
+        child_ptr=children[0],
+        child=children[1],
+        outage=outages,
+        chance=faults.chances(platform.names, kinds),
+        codes=faults.shares(kinds),
+        moment=faults.moments(),
+        ends=np.empty((slots, 2)),
+        usage=np.zeros((*shares, 2)),
+        users=np.full((*shares, 4), -1, np.int64),
+    )
+    for k, (time, _, _) in enumerate(outages):
+        heap[k + 1] = (time, k, OUTAGE, k, 0)
+    heap[0]["id"] = state.world[0]["order"] = len(outages)
+    return state
+
+
+def _world(rules: Rules, faults: Faults, seed: int, shared: bool, replicas: int) -> Table:
+    world = np.zeros(1, WORLD)
+    for name in ("half_life", "depth", "block", "prefetch"):
+        world[name] = getattr(rules, name)
+    world["free_replica"] = -1
+    world["replicas"] = replicas
+    world["broker"] = rules.broker
+    world["level"] = 2 if shared else 1
+    world["seed"] = seed % 2**62
+    world["log"] = rules.transfers
+    world["most_attempts"] = faults.attempts
+    world["retry_delay"] = faults.retry_delay
+    world["elsewhere"] = faults.elsewhere
+    world["again"] = faults.again
+    world["kill"] = faults.outages_kill
+    return world
+
+
+def _jobs(jobs: Workload) -> Table:
+    table = np.zeros(len(jobs), JOB)
+    missing = {"flop": np.nan, "request": np.inf, "site": -1, "output_file": -1}
+    for name in ("submit", "cores", "run", "flop", "request", "memory", "priority", "user", "kind"):
+        values = getattr(jobs, name)
+        table[name] = missing.get(name, 0) if values is None else values
+    for name in ("site", "output", "output_file"):
+        values = getattr(jobs, name)
+        table[name] = missing.get(name, 0) if values is None else values
+    table["access"] = 0 if jobs.stream is None else jobs.stream
+    return table
+
+
+def _children(jobs: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Turn the lists of parents into lists of children."""
+    if jobs.parent_ptr is None or jobs.parent is None:
+        return np.zeros(len(jobs) + 1, np.int64), _EMPTY
+    child = np.repeat(np.arange(len(jobs)), np.diff(jobs.parent_ptr))
+    order = np.argsort(jobs.parent, kind="stable")
+    counts = np.bincount(jobs.parent, minlength=len(jobs))
+    return np.concatenate([[0], np.cumsum(counts)]), child[order]
+
+
+def _slots(count: int) -> Table:
+    slots = np.zeros(count + 1, SLOT)
+    slots["attempt"] = slots["class_"] = slots["replica"] = -1
+    slots["next"] = np.arange(1, count + 2)
+    return slots
+
+
+def _sites(platform: Platform, rules: Rules, writes: NDArray[np.int64]) -> Table:
+    sites = np.zeros(len(platform.sites), SITE)
+    pools = 0
+    for k, site in enumerate(platform.sites):
+        sites[k]["first_pool"] = pools
+        pools += len(site.pools)
+        sites[k]["last_pool"] = pools
+        sites[k]["widest"] = max((p.hosts * p.cores for p in site.pools), default=0)
+    sites["cores"] = platform.cores
+    sites["open"] = 1.0
+    sites["head"] = sites["tail"] = -1
+    sites["writes"] = writes
+    for name in ("order", "backfill", "dispatch", "pilot"):
+        sites[name] = getattr(rules, name)
+    if rules.backfill != Backfilling.NONE and any(len(site.pools) > 1 for site in platform.sites):
+        raise InputError("backfilling needs sites of one pool; join the pools or choose 'none'")
+    return sites
+
+
+def _pools(platform: Platform) -> Table:
+    """Lay the pools out by site, the fastest first."""
+    rows = []
+    for k, site in enumerate(platform.sites):
+        for pool in sorted(site.pools, key=lambda p: -(p.speed or 0.0)):
+            cores = pool.hosts * pool.cores
+            memory = np.inf if pool.memory is None else pool.memory * pool.hosts
+            speed = np.nan if pool.speed is None else pool.speed
+            rows.append((k, cores, cores, speed, memory, memory))
+    return np.array(rows, POOL)
+
+
+def _capacity(site: Site) -> tuple[float, float]:
+    """Return a site's bytes for files that stay, beside those there, and for cached copies."""
+    stay, cache = 0.0, 0.0
+    for storage in site.storages:
+        held = sum(size for _, size in storage.files)
+        room = np.inf if storage.capacity is None else storage.capacity
+        if storage.kind == "cache":
+            cache += max(room - held, 0.0)
+        else:
+            stay += max(room - held, 0.0)
+    return (stay if site.storages else np.inf), cache
+
+
+def _nodes(stored: NDArray[np.float64]) -> Table:
+    nodes = np.zeros(len(stored), NODE)
+    nodes["capacity"], nodes["cache"] = stored.T
+    nodes["oldest"] = nodes["newest"] = -1
+    return nodes
+
+
+def _sources(
+    platform: Platform, jobs: Workload, files: Files, stored: NDArray[np.float64], nodes: int
+) -> NDArray[np.bool_]:
+    """Return from which nodes data can come."""
+    source = np.zeros(nodes, bool)
+    if jobs.input_file is not None and len(jobs.input_file):
+        source[files.replica_node] = True
+        source |= stored[:, 1] > 0
+        if jobs.output_file is not None and (jobs.output_file >= 0).any():
+            source[: len(platform.sites)] = True
+    return source
+
+
+def _replicas(
+    files: Files, inputs: NDArray[np.int64], most: int, jobs: Workload
+) -> tuple[Table, NDArray[np.int64]]:
+    """Chain the replicas of each file, in the order given."""
+    count = len(files.replica_file)
+    replicas = np.empty(count + len(inputs) * most + len(jobs) * most, REPLICA)
+    order = np.argsort(files.replica_file, kind="stable")
+    file = files.replica_file[order]
+    first = replicas[:count]
+    first["file"], first["node"] = file, files.replica_node[order]
+    last = np.ones(count, bool)
+    last[:-1] = file[1:] != file[:-1]
+    first["next"] = np.where(last, -1, np.arange(1, count + 1))
+    first["older"] = first["newer"] = -1
+    first["pins"] = first["cached"] = 0
+    heads = np.full(len(files.bytes), -1, np.int64)
+    begins = np.ones(count, bool)
+    begins[1:] = last[:-1]
+    heads[file[begins]] = np.flatnonzero(begins)
+    return replicas, heads
+
+
+def _network(
+    platform: Platform, nodes: list[str], sources: NDArray[np.bool_]
+) -> tuple[Table, Table, Table, NDArray[np.int32], NDArray[np.float64], NDArray[np.int64], bool]:
+    """Return classes, crossings, links, routes, ranks, classes of outputs, and the level.
+
+    Each pair of a source and a site is one class. Storages' bandwidths are links without latency;
+    a transfer has 0.97 of what it takes of a link, so that theirs are divided by that.
+    """
+    lay = _Layout(platform)
+    count = len(nodes)
+    route = np.full((count, count), UNREACHABLE, np.int32)
+    rank = np.full((count, count), np.inf)
+    for src in np.flatnonzero(sources):
+        for dst in range(len(platform.sites)):
+            if not platform.sites[dst].pools:
+                continue
+            if src == dst:
+                there, back = [], []
+            else:
+                try:
+                    there = lay.path(nodes[src], nodes[dst])
+                except InputError:
+                    continue
+                try:
+                    back = lay.path(nodes[dst], nodes[src])
+                except InputError:
+                    back = []
+            there = [*lay.disk(src, "read"), *there]
+            route[src, dst] = lay.add(there, back, lay.delay(src))
+            rank[src, dst] = lay.rank(int(route[src, dst]), local=src == dst)
+    writes = np.array(
+        [lay.add(lay.disk(k, "write"), [], 0.0) for k in range(len(platform.sites))], np.int64
+    )
+    classes, crossings, links = lay.tables()
+    cores = np.zeros(len(classes))
+    for dst in range(len(platform.sites)):
+        on = route[:, dst][route[:, dst] >= 0]
+        cores[on] = platform.sites[dst].cores
+        if writes[dst] >= 0:
+            cores[writes[dst]] = platform.sites[dst].cores
+    return classes, crossings, links, route, rank, writes, _shared(classes, crossings, links, cores)
+
+
+def _shared(classes: Table, crossings: Table, links: Table, cores: NDArray[np.float64]) -> bool:
+    """Return whether classes can meet at a link that binds: then level 2 is needed."""
+    if not len(crossings):
+        return False
+    on, of = crossings["link"], crossings["class_"]
+    most = np.bincount(on, classes["cap"][of] * crossings["use"] * cores[of], len(links))
+    met = np.bincount(on, minlength=len(links)) > 1
+    return bool((met & (most > 0.999 * links["bandwidth"])).any())
+
+
+class _Layout:
+    """Links by number, and the classes that cross them, as they are added."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.index: dict[str, int] = {}
+        self.given: list[Link] = []
+        for link in platform.links:
+            names = (f"{link.name}:up", f"{link.name}:down")
+            for name in names if link.sharing == "split" else (link.name,):
+                self.index[name] = len(self.given)
+                self.given.append(link)
+        self.classes: list[tuple[float, float, float, float, int, int]] = []
+        self.crossings: list[tuple[int, int, float]] = []
+        self.lans = {s.name: s.lan for s in platform.sites if s.lan is not None}
+        self.disks = {name: self._disks(name) for name in ("read", "write")}
+        self.known: dict[tuple[tuple[int, ...], tuple[int, ...], float], int] = {}
+
+    def _disks(self, way: str) -> dict[int, int]:
+        """Give each site whose storages are all limited a link of their bandwidth."""
+        found = {}
+        for k, site in enumerate(self.platform.sites):
+            values = [getattr(storage, way) for storage in site.storages]
+            if values and all(value is not None for value in values):
+                found[k] = len(self.given)
+                self.given.append(Link(f"{site.name} {way}", sum(values) / EFFICIENCY))
+        return found
+
+    def disk(self, node: int, way: str) -> list[int]:
+        return [self.disks[way][node]] if node in self.disks[way] else []
+
+    def delay(self, node: int) -> float:
+        """Return the latency of a node's storages: that of the fastest one with files."""
+        if node >= len(self.platform.sites):
+            return 0.0
+        return min((s.latency for s in self.platform.sites[node].storages), default=0.0)
+
+    def path(self, source: str, destination: str) -> list[int]:
+        names = list(self.platform.route(source, destination))
+        if source in self.lans:
+            names.insert(0, self._way(self.lans[source], ":up"))
+        if destination in self.lans:
+            names.append(self._way(self.lans[destination], ":down"))
+        return [self.index[name] for name in names]
+
+    def _way(self, name: str, way: str) -> str:
+        return name if name in self.index else name + way
+
+    def add(self, there: Iterable[int], back: Iterable[int], delay: float) -> int:
+        """Add a class and return its number; `AT_ONCE` if nothing on its way takes time."""
+        there, back = list(there), list(back)
+        key = (tuple(there), tuple(back), delay)
+        if not there and not delay:
+            return AT_ONCE
+        if key in self.known:
+            return self.known[key]
+        latency = sum(self.given[k].latency for k in there)
+        cap = min((self.given[k].bandwidth for k in there), default=np.inf)
+        if latency > 0.0:
+            cap = min(cap, GAMMA / (2.0 * latency))
+        penalty = latency + sum(SCALE / self.given[k].bandwidth for k in there if cap > 0.0)
+        use: dict[int, float] = {}
+        for path, share in ((there, 1.0), (back, 0.05)):
+            for k in path:
+                if self.given[k].sharing != "fatpipe":
+                    use[k] = use.get(k, 0.0) + share
+        if cap == np.inf and not latency and not delay:
+            return AT_ONCE
+        c, first = len(self.classes), len(self.crossings)
+        self.crossings.extend((k, c, share) for k, share in use.items())
+        pipe = min((self.given[k].bandwidth / share for k, share in use.items()), default=np.inf)
+        wait = latency + delay / LATENCY
+        self.classes.append(
+            (wait, penalty or 1.0, min(cap, pipe), pipe, first, len(self.crossings))
+        )
+        self.known[key] = c
+        return c
+
+    def rank(self, c: int, *, local: bool) -> float:
+        """Return the seconds that a GB would take alone."""
+        if local:
+            return 0.0
+        if c == AT_ONCE:
+            return 1e-9
+        latency, _, cap, *_ = self.classes[c]
+        return LATENCY * latency + (_GB / (EFFICIENCY * cap) if cap > 0.0 else 1e18)
+
+    def tables(self) -> tuple[Table, Table, Table]:
+        classes = np.zeros(len(self.classes), CLASS)
+        for k, name in enumerate(("latency", "penalty", "cap", "pipe", "first", "last")):
+            classes[name] = [row[k] for row in self.classes]
+        classes["root"] = classes["mark"] = -1
+        crossings = np.zeros(len(self.crossings), CROSSING)
+        for k, name in enumerate(("link", "class_", "use")):
+            crossings[name] = [row[k] for row in self.crossings]
+        links = np.zeros(len(self.given), LINK)
+        links["bandwidth"] = [link.bandwidth for link in self.given]
+        links["head"] = links["mark"] = -1
+        return classes, crossings, links

@@ -1,0 +1,265 @@
+"""The grid kernel's clock: what happens next, at all sites and on all links."""
+
+from typing import Any
+
+import numpy as np
+
+from gridtwin.sim.kernel import handle  # noqa: F401 - tells numba of State
+from gridtwin.sim.kernel.codes import Outcome
+from gridtwin.sim.kernel.events import (
+    FLOW,
+    KILL,
+    OUTAGE,
+    QUEUE,
+    READY,
+    TIMER,
+    pop,
+    push,
+    uniform,
+)
+from gridtwin.sim.kernel.jit import compiled, part, sources
+from gridtwin.sim.kernel.life import break_off, decide, flow_begins, flow_ends, note_load, timer
+from gridtwin.sim.kernel.network import end_flow, level
+from gridtwin.sim.kernel.queues import enter, serve_queue
+from gridtwin.sim.kernel.state import State
+
+__all__ = ["advance"]
+
+_NO_SITE, _PARENT = int(Outcome.NO_SITE), int(Outcome.PARENT_FAILED)
+_OUT, _WALLTIME = int(Outcome.OUTAGE), int(Outcome.WALLTIME)
+_ROUND, _RANDOM, _DATA, _CALLED = 2, 3, 4, 5
+DONE, REACHED, LIMIT, STOPPED = range(4)
+
+
+@part
+def _fits(st: State, s: int, job: int) -> bool:
+    if st.sites[s].widest < st.jobs[job].cores:
+        return False
+    if st.jobs[job].memory <= 0.0:
+        return True
+    for p in range(st.sites[s].first_pool, st.sites[s].last_pool):
+        if st.pools[p].cores >= st.jobs[job].cores and st.pools[p].memory >= st.jobs[job].memory:
+            return True
+    return False
+
+
+@part
+def _least(st: State, job: int, avoid: int) -> int:
+    """Return the first of the sites with the least load that the job fits, -1 if there is none."""
+    best, lowest = -1, np.inf
+    for s in range(len(st.load)):
+        if st.load[s] < lowest and s != avoid and _fits(st, s, job):
+            best, lowest = s, st.load[s]
+            if lowest <= 0.0:
+                break
+    return best
+
+
+@part
+def _other(st: State, job: int, avoid: int) -> int:
+    """Choose by the rules that the least load does not cover."""
+    rule, n = st.world[0].broker, len(st.load)
+    if rule == _DATA:
+        best, most, lowest = -1, -1.0, np.inf
+        for s in range(n):
+            if s == avoid or not _fits(st, s, job):
+                continue
+            here = 0.0
+            for k in range(st.input_ptr[job], st.input_ptr[job + 1]):
+                r = st.file_head[st.input_file[k]]
+                while r >= 0:
+                    if st.replicas[r].node == s:
+                        here += st.file_bytes[st.input_file[k]]
+                        break
+                    r = st.replicas[r].next
+            if st.load[s] >= 1e18:
+                here = -0.5
+            if here > most or (here == most and st.load[s] < lowest):
+                best, most, lowest = s, here, st.load[s]
+        return best
+    number = st.jobs[job].attempts
+    at = int(uniform(st, job, number, 4) * n) if rule == _RANDOM else st.world[0].turn
+    for open_only in range(2):
+        for k in range(n):
+            s = (at + k) % n
+            shut = st.load[s] >= 1e18
+            if s != avoid and (open_only or not shut) and _fits(st, s, job):
+                if rule == _ROUND:
+                    st.world[0].turn = (s + 1) % n
+                return s
+    return -1
+
+
+@part
+def _site_for(st: State, job: int, last: int) -> int:
+    """Return where an attempt goes; a retry may avoid the site of the last one."""
+    fixed = st.jobs[job].site
+    if fixed >= 0:
+        return fixed if _fits(st, fixed, job) else -1
+    avoid = -1
+    if last >= 0 and uniform(st, job, st.jobs[job].attempts, 3) < st.world[0].elsewhere:
+        avoid = last
+    s = _least(st, job, avoid) if st.world[0].broker < _ROUND else _other(st, job, avoid)
+    if s < 0 and avoid >= 0:
+        s = _least(st, job, -1) if st.world[0].broker < _ROUND else _other(st, job, -1)
+    return s  # type: ignore[no-any-return]
+
+
+@part
+def _arrive(st: State, job: int, s: int, now: float) -> None:
+    """Make an attempt of a job and send it to a site."""
+    attempts, a = st.attempts, st.world[0].attempts
+    st.world[0].attempts = a + 1
+    attempts[a].job = job
+    attempts[a].number = st.jobs[job].attempts
+    attempts[a].site = s
+    attempts[a].pool = -1
+    attempts[a].ready = now
+    attempts[a].start = np.nan
+    attempts[a].staged = np.nan
+    attempts[a].computed = np.nan
+    attempts[a].end = np.nan
+    attempts[a].outcome = 0
+    attempts[a].code = -1
+    st.jobs[job].attempts += 1
+    if s < 0:
+        attempts[a].outcome = _NO_SITE
+        decide(st, job, _NO_SITE, now)
+        return
+    st.jobs[job].outcome = -1 - a  # the last attempt, until the end is known
+    st.sites[s].held += st.jobs[job].cores
+    if st.sites[s].dispatch > 0.0:
+        note_load(st, s)
+        push(st, now + st.sites[s].dispatch, QUEUE, a, 0)
+    else:
+        enter(st, a, now)
+
+
+@part
+def _outage(st: State, row: int, now: float) -> None:
+    """Open or close a site."""
+    s, share = int(st.outage[row, 1]), st.outage[row, 2]
+    st.sites[s].open = share
+    note_load(st, s)
+    if not st.sites[s].touched:
+        st.touched[st.world[0].touched] = s
+        st.world[0].touched += 1
+        st.sites[s].touched = 1
+    if share > 0.0 or not st.world[0].kill:
+        return
+    for slot in range(st.world[0].slots):
+        a = st.slots[slot].attempt
+        if a >= 0 and st.attempts[a].site == s:
+            break_off(st, slot, _OUT, now)
+
+
+@part
+def _doom(st: State, job: int, now: float) -> None:
+    """Give up a job whose parent failed, once."""
+    if st.jobs[job].outcome == 0 and st.jobs[job].attempts == 0:
+        decide(st, job, _PARENT, now)
+
+
+@part
+def _event(st: State, ask: object, now: float) -> int:
+    """Do what the first event of the heap says; return 1 to stop."""
+    kind, id_, stamp = st.heap[1].kind, st.heap[1].id, st.heap[1].stamp
+    pop(st)
+    if kind == TIMER:
+        if st.slots[id_].stamp == stamp:
+            timer(st, id_, now)
+    elif kind == FLOW:
+        if st.slots[id_].flow_stamp == stamp:
+            flow_begins(st, id_, now)
+    elif kind == QUEUE:
+        enter(st, id_, now)
+    elif kind == READY:
+        return _ready(st, ask, id_, now)
+    elif kind == KILL:
+        if st.slots[id_].stamp == stamp:
+            break_off(st, id_, _WALLTIME, now)
+    elif kind == OUTAGE:
+        _outage(st, id_, now)
+    else:
+        _doom(st, id_, now)
+    return 0
+
+
+@part
+def _ready(st: State, ask: object, job: int, now: float) -> int:
+    """Broker a job; return 1 to stop."""
+    if st.world[0].broker == _CALLED and st.jobs[job].site < 0:
+        st.world[0].now = now
+        s = ask(job)  # type: ignore[operator]
+        if s < -1 or s >= len(st.load) or (s >= 0 and not _fits(st, s, job)):
+            st.world[0].turn = s
+            return 1
+        _arrive(st, job, s, now)
+        return 0
+    before = st.jobs[job].outcome
+    last = st.attempts[-1 - before].site if before < 0 else -1
+    _arrive(st, job, _site_for(st, job, last), now)
+    return 0
+
+
+def _clock(version: str) -> Any:  # noqa: ANN401 - numba is untyped
+    """Make the clock; `version` is there to be compiled in."""
+
+    def advance(st: State, until: float, limit: int, ask: object) -> int:
+        """Run the clock; return why it stopped.
+
+        `DONE`: nothing more happens. `REACHED`: the next event is after `until`. `LIMIT`: there were
+        `limit` events. `STOPPED`: `ask` gave no site for a job.
+        """
+        if not version:
+            return LIMIT
+        world, heap, tree, n = st.world, st.heap, st.tree, len(st.jobs)
+        shared = world[0].level > 1
+        events = world[0].events
+        why = DONE
+        while True:
+            arrived = world[0].arrived
+            now = st.jobs[arrived].submit if arrived < n else np.inf
+            if heap[0].id:
+                now = min(now, heap[1].time)
+            now = min(now, tree[1])
+            if now == np.inf:
+                break
+            if now > until:
+                why = REACHED
+                break
+            if events >= limit:
+                why = LIMIT
+                break
+            world[0].now = now
+            while tree[1] <= now:
+                slot = end_flow(st, now, shared)
+                flow_ends(st, slot, now)
+                events += 1
+            stop = 0
+            while heap[0].id and heap[1].time <= now and not stop:
+                stop = _event(st, ask, now)
+                events += 1
+            while arrived < n and st.jobs[arrived].submit <= now and not stop:
+                if st.jobs[arrived].waits_for == 0:
+                    stop = _ready(st, ask, arrived, now)
+                arrived += 1
+                events += 1
+            world[0].arrived = arrived
+            k = 0
+            while k < world[0].touched:
+                serve_queue(st, st.touched[k], now)
+                k += 1
+            world[0].touched = 0
+            if shared and world[0].dirty_classes:
+                level(st, now)
+            if stop:
+                why = STOPPED
+                break
+        world[0].events = events
+        return why
+
+    return compiled(advance, _nrt=False)
+
+
+advance = _clock(sources())

@@ -1,0 +1,431 @@
+"""Flows that share links as in SimGrid's LV08 model, by virtual time.
+
+All flows of a route form a class and have the same rate, so that the state is one clock a class:
+the bytes that a flow present all the time would have had. A flow ends when that clock reaches its
+size past the reading at its start; the first to end stands at the root of the class's heap.
+
+The rates are weighted max-min: x * penalty is levelled, x is bound by `cap` and by the links, and
+a flow gets 0.97 x (Velho and Legrand, SIMUTools 2009; the figures are those of SimGrid 4.1). A link
+that could give all its flows the most they can have binds nobody and joins nobody: only classes
+that meet at other links are solved together, and only those that something changed for.
+"""
+
+import numpy as np
+
+from gridtwin.sim.kernel.jit import part
+from gridtwin.sim.kernel.state import State
+
+__all__ = ["EFFICIENCY", "GAMMA", "LATENCY", "SCALE", "add_flow", "first_class", "level"]
+
+LATENCY = 13.01
+"""A flow begins after so many times its route's latency."""
+EFFICIENCY = 0.97
+"""Share of a rate that arrives as payload."""
+SCALE = 20537.0
+"""Bytes: penalty = latency + sum over links of SCALE / bandwidth."""
+GAMMA = 4194304.0
+"""Bytes of the TCP window: a flow has no more than GAMMA / (2 latency)."""
+
+_NEARLY = 1.0 - 1e-9
+"""A link wanted by more than this share of its bandwidth may bind (the sum is kept by adding)."""
+
+
+@part
+def set_key(st: State, c: int, time: float) -> None:
+    """Say when the next flow of a class ends."""
+    tree = st.tree
+    k = c + (len(tree) >> 1)
+    if tree[k] == time:
+        return
+    tree[k] = time
+    k >>= 1
+    while k:
+        least = min(tree[2 * k], tree[2 * k + 1])
+        if tree[k] == least:
+            break
+        tree[k] = least
+        k >>= 1
+
+
+@part
+def first_class(st: State) -> int:
+    """Return the class of the flow that ends next."""
+    tree = st.tree
+    half, k = len(tree) >> 1, 1
+    while k < half:
+        k = 2 * k + int(tree[2 * k] > tree[2 * k + 1])
+    return k - half
+
+
+@part
+def merge(st: State, a: int, b: int) -> int:
+    """Join two skew heaps by `finish`; return the root (Sleator and Tarjan, 1986)."""
+    slots = st.slots
+    if a < 0:
+        return b
+    if b < 0:
+        return a
+    if slots[b].finish < slots[a].finish:
+        a, b = b, a
+    root = a
+    while True:
+        right = slots[a].right
+        slots[a].right = slots[a].left
+        if right >= 0 and slots[b].finish < slots[right].finish:
+            right, b = b, right
+        if right < 0:
+            right, b = b, -1
+        slots[a].left = right
+        slots[right].up = a
+        if b < 0:
+            break
+        a = right
+    return root
+
+
+@part
+def unlink(st: State, root: int, slot: int) -> int:
+    """Take a flow out of its heap; return the root."""
+    slots = st.slots
+    above = slots[slot].up
+    below = merge(st, slots[slot].left, slots[slot].right)
+    if below >= 0:
+        slots[below].up = above
+    if above < 0:
+        return below  # type: ignore[no-any-return]
+    if slots[above].left == slot:
+        slots[above].left = below
+    else:
+        slots[above].right = below
+    return root
+
+
+@part
+def serve(st: State, c: int, now: float) -> None:
+    """Bring a class's clock to now."""
+    classes = st.classes
+    classes[c].served += classes[c].rate * (now - classes[c].at)
+    classes[c].at = now
+
+
+@part
+def alone(st: State, c: int, now: float) -> None:
+    """Set the rate and the next end of a class that shares no link that binds."""
+    classes = st.classes
+    if classes[c].flows:
+        rate = EFFICIENCY * min(classes[c].cap, classes[c].pipe / classes[c].flows)
+        classes[c].rate = rate
+        rest = st.slots[classes[c].root].finish - classes[c].served
+        set_key(st, c, now + max(rest, 0.0) / rate if rate > 0.0 else np.inf)
+    else:
+        classes[c].rate = 0.0
+        set_key(st, c, np.inf)
+
+
+@part
+def _note(
+    st: State,
+    c: int,
+    change: int,
+) -> None:
+    """Count a flow that came (1) or went (-1) on its links, and who is to be solved anew."""
+    world, classes, crossings, links, work = st.world, st.classes, st.crossings, st.links, st.work
+    quarter = len(work) >> 2
+    before = classes[c].flows - change
+    if not classes[c].dirty:
+        classes[c].dirty = 1
+        work[world[0].dirty_classes] = c
+        world[0].dirty_classes += 1
+    for k in range(classes[c].first, classes[c].last):
+        link = crossings[k].link
+        binds = links[link].wanted > links[link].bandwidth * _NEARLY
+        links[link].flows += change
+        if links[link].flows:
+            links[link].wanted += change * classes[c].cap * crossings[k].use
+        else:
+            links[link].wanted = 0.0
+        binds = binds or links[link].wanted > links[link].bandwidth * _NEARLY
+        if binds and not links[link].dirty:
+            links[link].dirty = 1
+            work[quarter + world[0].dirty_links] = link
+            world[0].dirty_links += 1
+        if before == 0:  # the class wakes up
+            head = links[link].head
+            crossings[k].next = head
+            crossings[k].previous = -1
+            if head >= 0:
+                crossings[head].previous = k
+            links[link].head = k
+            links[link].active += 1
+        elif classes[c].flows == 0:
+            after, ahead = crossings[k].next, crossings[k].previous
+            if after >= 0:
+                crossings[after].previous = ahead
+            if ahead >= 0:
+                crossings[ahead].next = after
+            else:
+                links[link].head = after
+            links[link].active -= 1
+
+
+@part
+def add_flow(
+    st: State,
+    slot: int,
+    c: int,
+    size: float,
+    now: float,
+    shared: bool,
+) -> None:
+    """Let a slot's flow of some bytes begin."""
+    classes, slots = st.classes, st.slots
+    if classes[c].flows == 0:
+        classes[c].served = 0.0
+        classes[c].at = now
+    else:
+        serve(st, c, now)
+    slots[slot].class_ = c
+    slots[slot].finish = classes[c].served + size
+    slots[slot].left = -1
+    slots[slot].right = -1
+    classes[c].root = merge(st, classes[c].root, slot)
+    slots[classes[c].root].up = -1
+    classes[c].flows += 1
+    if shared:
+        _note(st, c, 1)
+    else:
+        alone(st, c, now)
+
+
+@part
+def end_flow(
+    st: State,
+    now: float,
+    shared: bool,
+) -> int:
+    """End the flow that is first to end; return its slot."""
+    classes, slots = st.classes, st.slots
+    c = first_class(st)
+    slot = classes[c].root
+    classes[c].served = slots[slot].finish  # exactly, so that equals end at once
+    classes[c].at = now
+    below = merge(st, slots[slot].left, slots[slot].right)
+    if below >= 0:
+        slots[below].up = -1
+    classes[c].root = below
+    classes[c].flows -= 1
+    slots[slot].class_ = -1
+    if shared:
+        # until the solver has seen it: nobody else ends at this instant but equals
+        equal = below >= 0 and slots[below].finish <= classes[c].served
+        set_key(st, c, now if equal else np.inf)
+        _note(st, c, -1)
+    else:
+        alone(st, c, now)
+    return slot  # type: ignore[no-any-return]
+
+
+@part
+def drop_flow(
+    st: State,
+    slot: int,
+    now: float,
+    shared: bool,
+) -> None:
+    """Break off a flow that has not ended."""
+    classes, slots = st.classes, st.slots
+    c = slots[slot].class_
+    serve(st, c, now)
+    root = unlink(st, classes[c].root, slot)
+    classes[c].root = root
+    if root >= 0:
+        slots[root].up = -1
+    classes[c].flows -= 1
+    slots[slot].class_ = -1
+    if shared:
+        _note(st, c, -1)
+    else:
+        alone(st, c, now)
+
+
+@part
+def _component(
+    st: State,
+    seed: int,
+    now: float,
+) -> tuple[int, int]:
+    """Collect who shares binding links with a class, and these links; return how many of each."""
+    world, classes, crossings, links, work = st.world, st.classes, st.crossings, st.links, st.work
+    quarter = len(work) >> 2
+    at, on = 2 * quarter, 3 * quarter
+    stamp = world[0].stamp
+    classes[seed].mark = stamp
+    work[at] = seed
+    count, found, seen = 1, 0, 0
+    while seen < count:
+        c = work[at + seen]
+        seen += 1
+        serve(st, c, now)
+        limit = classes[c].cap
+        for k in range(classes[c].first, classes[c].last):
+            link = crossings[k].link
+            if links[link].wanted <= links[link].bandwidth * _NEARLY:
+                continue
+            if links[link].active == 1:
+                share = links[link].bandwidth / (classes[c].flows * crossings[k].use)
+                limit = min(limit, share)
+                continue
+            if links[link].mark == stamp:
+                continue
+            links[link].mark = stamp
+            work[on + found] = link
+            found += 1
+            other = links[link].head
+            while other >= 0:
+                d = crossings[other].class_
+                if classes[d].mark != stamp:
+                    classes[d].mark = stamp
+                    work[at + count] = d
+                    count += 1
+                other = crossings[other].next
+        classes[c].limit = limit
+    return count, found
+
+
+@part
+def _fix(st: State, c: int, value: float, stamp: int) -> None:
+    """Give a class its share, and take it from its links."""
+    classes, crossings, links = st.classes, st.crossings, st.links
+    classes[c].value = value
+    flows, penalty = classes[c].flows, classes[c].penalty
+    for k in range(classes[c].first, classes[c].last):
+        link = crossings[k].link
+        if links[link].mark == stamp:
+            links[link].rest -= flows * crossings[k].use * value
+            links[link].use -= flows * crossings[k].use / penalty
+            links[link].open -= 1
+
+
+@part
+def _fill(
+    st: State,
+    count: int,
+    found: int,
+    stamp: int,
+) -> None:
+    """Level the classes of a component: progressive filling, bounded classes first."""
+    classes, crossings, links, work = st.classes, st.crossings, st.links, st.work
+    quarter = len(work) >> 2
+    at, on = 2 * quarter, 3 * quarter
+    for j in range(found):
+        link = work[on + j]
+        use, number = 0.0, 0
+        k = links[link].head
+        while k >= 0:
+            c = crossings[k].class_
+            use += classes[c].flows * crossings[k].use / classes[c].penalty
+            number += 1
+            k = crossings[k].next
+        links[link].rest = links[link].bandwidth
+        links[link].use = use
+        links[link].open = number
+    left = count
+    for j in range(count):
+        classes[work[at + j]].value = -1.0
+    while left:
+        level_, kept = np.inf, 0
+        for j in range(found):
+            link = work[on + j]
+            if links[link].open:
+                level_ = min(level_, max(links[link].rest, 0.0) / links[link].use)
+        for j in range(left):
+            c = work[at + j]
+            if classes[c].limit * classes[c].penalty <= level_:
+                _fix(st, c, classes[c].limit, stamp)
+            else:
+                work[at + j] = work[at + kept]
+                work[at + kept] = c
+                kept += 1
+        if kept == left:
+            for j in range(found):
+                link = work[on + j]
+                if not links[link].open:
+                    continue
+                if max(links[link].rest, 0.0) / links[link].use > level_ * (1.0 + 1e-12):
+                    continue
+                k = links[link].head
+                while k >= 0:
+                    c = crossings[k].class_
+                    if classes[c].value < 0.0:
+                        _fix(st, c, level_ / classes[c].penalty, stamp)
+                    k = crossings[k].next
+            kept = 0
+            for j in range(left):
+                c = work[at + j]
+                if classes[c].value < 0.0:
+                    work[at + j] = work[at + kept]
+                    work[at + kept] = c
+                    kept += 1
+        left = kept
+
+
+@part
+def level(
+    st: State,
+    now: float,
+) -> None:
+    """Solve what changed at this instant: new rates, new ends."""
+    world, classes, crossings, links, work = st.world, st.classes, st.crossings, st.links, st.work
+    quarter = len(work) >> 2
+    world[0].stamp += 1
+    for j in range(world[0].dirty_links):  # who shares a link with what changed, changed too
+        link = work[quarter + j]
+        links[link].dirty = 0
+        k = links[link].head
+        while k >= 0:
+            c = crossings[k].class_
+            if not classes[c].dirty:
+                classes[c].dirty = 1
+                work[world[0].dirty_classes] = c
+                world[0].dirty_classes += 1
+            k = crossings[k].next
+    world[0].dirty_links = 0
+    for j in range(world[0].dirty_classes):
+        c = work[j]
+        classes[c].dirty = 0
+        if classes[c].flows == 0:
+            classes[c].rate = 0.0
+            set_key(st, c, np.inf)
+            continue
+        if classes[c].mark == world[0].stamp:
+            continue
+        count, found = _component(st, c, now)
+        if found:
+            _fill(st, count, found, st.world[0].stamp)
+        else:
+            classes[c].value = classes[c].limit
+        _next_end(st, count, now)
+    world[0].dirty_classes = 0
+
+
+@part
+def _next_end(
+    st: State,
+    count: int,
+    now: float,
+) -> None:
+    """Set a component's rates; only its first end is awaited, as all is solved anew then."""
+    classes, slots, work = st.classes, st.slots, st.work
+    at = 2 * (len(work) >> 2)
+    first, when = -1, np.inf
+    for j in range(count):
+        c = work[at + j]
+        rate = EFFICIENCY * classes[c].value
+        classes[c].rate = rate
+        rest = max(slots[classes[c].root].finish - classes[c].served, 0.0)
+        end = now + rest / rate if rate > 0.0 else np.inf
+        if end < when:
+            first, when = c, end
+        set_key(st, c, np.inf)
+    if first >= 0:
+        set_key(st, first, when)
