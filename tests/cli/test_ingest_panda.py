@@ -59,3 +59,25 @@ def test_a_map_of_queues_for_records_without_any(run, trace, tmp_path):
     done = run("ingest", trace, "-o", tmp_path / "o.csv", "--queue-map", trace)
     assert done.code != 0
     assert "only records of a grid have a map of queues" in done.err
+
+
+def test_files_are_converted_by_several_workers_alike(run, source, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRIDTWIN_KEY", "a key for tests")
+    folder = tmp_path / "days"
+    folder.mkdir()
+    source.rename(folder / "1.csv")
+    (folder / "2.csv").write_text(ROWS.replace("\n1,", "\n4,"))
+    outputs = []
+    for workers in (1, 2):
+        done = run("ingest", folder, "-o", tmp_path / "o.parquet", "--workers", workers)
+        assert done.code == 0
+        outputs.append((tmp_path / "o.parquet").read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("more", [(), ("--select", "user")])
+def test_the_source_is_not_overwritten(run, source, more):
+    done = run("ingest", source, "-o", source, *more)
+    assert done.code == 1
+    assert "would overwrite what is read" in done.err
+    assert source.read_text() == ROWS

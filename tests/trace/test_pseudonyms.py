@@ -1,13 +1,19 @@
 """No name of a person is left in a table; the same key gives the same pseudonyms."""
 
+import re
+from functools import partial
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
+from gridtwin.core.executor import Executor
 from gridtwin.trace import writers
 from gridtwin.trace.pseudonyms import KEPT, Key, replace_names
-from gridtwin.trace.readers import read
+from gridtwin.trace.readers import panda, read
+from gridtwin.trace.sources import ingest
 
 KEY = Key(b"secret", "test")
 OFFICIAL = "mc20_13TeV.410470.PhPy8EG_jdoe.deriv.DAOD_PHYS.e6337_p5855"
@@ -59,7 +65,7 @@ NAME = st.text("abcdefghijklmnopqrstuvwxyzABCDEXYZéß", min_size=4, max_size=10
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     names=st.lists(NAME, min_size=1, max_size=4),
     text=st.text("ab._-/v1", max_size=8),
@@ -73,6 +79,54 @@ def test_no_name_survives_anywhere(names, text, form):
     for row in out.iter_rows():
         words = "".join(c if c.isalnum() else " " for c in " ".join(row)).casefold().split()
         assert not {name.casefold() for name in names} & set(words)
+
+
+TASKS = [
+    {"produsername": "Jane Doe", "jobname": "user.jdoe.for_smith_and_roe.v1/.1"},
+    {
+        "produsername": "Bob Smith",
+        "jobname": "user.bsmith.of_JDOE/.2",
+        "proddblock": "user.bsmith:x",
+    },
+    {"produsername": "77", "jobname": "user.77.doe.v2/.3", "proddblock": "group.g.bob.hh4b"},
+    {"produsername": "Mary Roe", "jobname": "group.phys.plots_for_jane/.4"},
+]
+
+
+@pytest.mark.parametrize("size", [1, 300, 1 << 23])
+def test_names_in_others_texts_are_replaced_whatever_the_pieces(
+    archive, size, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GRIDTWIN_KEY", "a key for tests")
+    path = archive(*({"jeditaskid": "", **task} for task in TASKS * 3))
+    monkeypatch.setattr(panda, "read_tables", partial(panda.read_tables, size=size))
+    at_once = read(path)
+    jobs = ingest(path, tmp_path / "o.parquet")
+    assert_frame_equal(jobs.collect(), at_once.collect())
+    assert sorted(jobs.provenance.notes) == sorted(at_once.provenance.notes)
+    text = " ".join(str(row) for row in jobs.collect().rows()).casefold()
+    for name in ("doe", "smith", "jdoe", "roe", "bob", "jane", "mary"):
+        assert not re.search(rf"\b(_|){name}(_|)\b", text)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_names_are_known_from_other_files_too(archive, workers, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRIDTWIN_KEY", "a key for tests")
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for i, task in enumerate(TASKS):
+        task = task | {"jeditaskid": "", "pandaid": str(i)}
+        archive(task).rename(folder / f"{i}.csv")
+    wanted = read(folder).collect()
+    executor = Executor("processes", workers)
+    one = ingest(folder, tmp_path / "o.parquet", executor=executor)
+    assert_frame_equal(one.collect(), wanted)
+    many = ingest(folder, tmp_path / "parts", executor=executor)
+    assert_frame_equal(many.collect(), wanted)
+    assert "smith" not in str(wanted.rows()).casefold()
+    kept = ingest(folder, tmp_path / "p.parquet", keep_names=True)
+    assert_frame_equal(kept.collect(), read(folder, keep_names=True).collect())
+    assert "smith" in str(kept.collect().rows())
 
 
 def test_the_same_key_gives_the_same_pseudonyms_and_no_key_others(archive, monkeypatch):

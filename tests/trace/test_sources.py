@@ -1,6 +1,7 @@
 """Streaming gives the jobs that reading at once gives, in pieces, from files and folders."""
 
 import random
+import shutil
 
 import polars as pl
 import pytest
@@ -141,6 +142,70 @@ def test_what_the_first_piece_lacks_may_come_later(tmp_path, monkeypatch):
     assert jobs.collect()["job_id"].to_list() == ["a"]
     assert jobs.provenance.dropped == {"no submit time": 20}
     assert jobs.provenance.rows_read == 21
+
+
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path):
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in range(3):
+        rows = "".join(f"j{i % 7},{i},5,1,user{i}\n" for i in range(day, 20, day + 1))
+        write_text(folder / f"{day}.csv", HEADER + rows)
+    written = []
+    for executor in (None, Executor("processes", 1), Executor("processes", 3)):
+        ingest(folder, tmp_path / "o.parquet", executor=executor)
+        ingest(folder, tmp_path / "parts", executor=executor)
+        outputs = [tmp_path / "o.parquet", *sorted((tmp_path / "parts").iterdir())]
+        written.append([path.read_bytes() for path in outputs])
+        shutil.rmtree(tmp_path / "parts")
+    assert len(written[0]) == 7
+    assert written[0] == written[1] == written[2]
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    jobs = write_text(folder / "jobs.parquet", b"")
+    write(JobTable(pl.DataFrame({"job_id": ["a"], "submit_time": [1.0]}).lazy()), jobs)
+    return jobs
+
+
+def test_what_is_read_is_not_overwritten(source, tmp_path, monkeypatch):
+    before = {path.name: path.read_bytes() for path in source.parent.iterdir()}
+    soft, hard = tmp_path / "soft.parquet", tmp_path / "hard.parquet"
+    soft.symlink_to(source)
+    hard.hardlink_to(source)
+    monkeypatch.chdir(source.parent)
+    spare = tmp_path / "o.parquet"
+    for read_from, to, rejects in (
+        (source, source, None),
+        ("jobs.parquet", source, None),
+        (source, soft, None),
+        (soft, source, None),
+        (source, hard, None),
+        ([source, hard], hard, None),
+        (source.parent, source, None),
+        (source, spare, soft),
+    ):
+        with pytest.raises(InputError, match="would overwrite what is read"):
+            ingest(read_from, to, rejects=rejects)
+    with pytest.raises(InputError, match="which is read: the next time"):
+        ingest(".", source.parent / "new.parquet")
+    with pytest.raises(InputError, match="which is read: the next time"):
+        ingest(source.parent, spare, rejects="rejects.csv")
+    with pytest.raises(InputError, match="cannot be the output and the list of rejects"):
+        ingest(source, spare, rejects=tmp_path / "in" / ".." / "o.parquet")
+    assert {path.name: path.read_bytes() for path in source.parent.iterdir()} == before
+    assert len(ingest(source.parent, source.parent / "parts")) == 1
+    assert len(ingest(source.parent, spare, rejects=tmp_path / "r.csv")) == 1
+
+
+def test_a_manifest_does_not_overwrite_what_is_read(tmp_path):
+    text = '[{"pandaid": 1, "jobstatus": "finished", "creationtime": "2025-01-01T00:00:01"}]'
+    path = write_text(tmp_path / "jobs.parquet.json", text)
+    with pytest.raises(InputError, match="would overwrite what is read"):
+        ingest(path, tmp_path / "jobs.parquet")
+    assert path.read_text() == text
 
 
 def test_failures_leave_nothing_behind(tmp_path):

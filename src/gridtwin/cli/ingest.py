@@ -56,6 +56,9 @@ def command(
         Selection | None,
         typer.Option(help="Keep user analysis alone, or that of derived data (daod)."),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that convert files, one a file; same output.")
+    ] = 1,
     workload: Annotated[
         Definition | None, typer.Option(help="Add core power and this workload, in HS23 s.")
     ] = None,
@@ -66,9 +69,12 @@ def command(
     Names of users are replaced by hashes with the key in GRIDTWIN_KEY, or one drawn for this run.
     """
     import gridtwin
+    from gridtwin.core.executor import Executor
     from gridtwin.trace import panda
+    from gridtwin.trace.sources import refuse_overwriting
 
     source = sources[0] if len(sources) == 1 else sources
+    refuse_overwriting(source, output, rejects)
     selected = select is not None or workload is not None
     at_once = not selected and output.suffix in (".parquet", "")
     funnel = None
@@ -82,6 +88,7 @@ def command(
             rejects=rejects,
             keep_names=keep_names,
             queue_map=queue_map,
+            executor=Executor("processes", workers) if workers > 1 else None,
         )
         columns = jobs.columns
         if select is not None:

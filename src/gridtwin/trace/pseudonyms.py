@@ -8,7 +8,7 @@ environment variable ``GRIDTWIN_KEY``; without it each import draws one that is 
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
@@ -17,7 +17,7 @@ import polars as pl
 
 from gridtwin.trace import datasets
 
-__all__ = ["KEPT", "Key", "replace_names"]
+__all__ = ["KEPT", "Key", "replace_names", "replace_users", "replace_words"]
 
 KEPT = "User names are kept as they are in the source (--keep-names)."
 """What the provenance says of a table whose names were not replaced."""
@@ -64,21 +64,74 @@ def replace_names(frame: pl.DataFrame, columns: Iterable[str], key: Key) -> pl.D
     these rows, whatever its case. Names of official datasets hold no person and stay. Each
     distinct value is worked on once; the memory needed is that of the distinct values.
     """
-    columns = [name for name in columns if name in frame.columns]
-    values = {name: frame[name].drop_nulls().unique() for name in columns}
-    own = {name: list(map(str, found)) for name, found in values.items()}
-    users = [value for value in own.pop("user", []) if not _NUMBER.fullmatch(value)]
-    texts = {name: _with_persons(values[name]) for name in own}
-    words = _words(users, texts.values())
+    columns = list(columns)
+    frame, words = replace_users(frame, columns, key)
+    return replace_words(frame, columns, words, key)
+
+
+def replace_users(
+    frame: pl.DataFrame, columns: Iterable[str], key: Key
+) -> tuple[pl.DataFrame, frozenset[str]]:
+    """Return the rows with pseudonyms for users and after ``user.``, and the words of names.
+
+    The first half of `replace_names`, for rows that come in pieces: each piece by itself. The
+    words, in lower case, are the names known from these rows and their parts.
+    """
+    texts = _texts(frame, columns)
+    users: list[str] = []
+    if "user" in columns and "user" in frame.columns:
+        users = list(map(str, frame["user"].drop_nulls().unique().to_list()))
+    users = [value for value in users if not _NUMBER.fullmatch(value)]
     hide = cache(key.pseudonym)
-    mapped = {name: {text: _hidden(text, words, hide) for text in texts[name]} for name in texts}
-    if users:
-        mapped["user"] = {name: hide(name) for name in users}
+
+    def owner(found: re.Match[str]) -> str:
+        name = found[2]
+        return found[1] + (name if _NUMBER.fullmatch(name) else hide(name))
+
+    mapped = {
+        name: {text: _OWNER.sub(owner, text) for text in found if "user." in text}
+        for name, found in texts.items()
+    }
+    mapped["user"] = {name: hide(name) for name in users}
+    return _mapped(frame, mapped), _words(users, texts.values())
+
+
+def replace_words(
+    frame: pl.DataFrame, columns: Iterable[str], words: Collection[str], key: Key
+) -> pl.DataFrame:
+    """Return the rows with pseudonyms for these words in all these columns but ``user``.
+
+    The second half of `replace_names`, with the words of all pieces.
+    """
+    hide = cache(key.pseudonym)
+
+    def word(found: re.Match[str]) -> str:
+        return hide(found[0]) if found[0].casefold() in words else found[0]
+
+    mapped = {
+        name: {text: _WORD.sub(word, text) for text in found}
+        for name, found in _texts(frame, columns).items()
+    }
+    return _mapped(frame, mapped)
+
+
+def _mapped(frame: pl.DataFrame, tables: dict[str, dict[str, str]]) -> pl.DataFrame:
+    """Return the rows with other values in place of those that the tables change."""
+    changes = {
+        name: {old: new for old, new in table.items() if old != new}
+        for name, table in tables.items()
+    }
     return frame.with_columns(
         pl.col(name).replace(list(table), list(table.values()))
-        for name, table in mapped.items()
+        for name, table in changes.items()
         if table
     )
+
+
+def _texts(frame: pl.DataFrame, columns: Iterable[str]) -> dict[str, list[str]]:
+    """Return the distinct values of each column but ``user`` that can hold a name of a person."""
+    names = [name for name in columns if name in frame.columns and name != "user"]
+    return {name: _with_persons(frame[name].drop_nulls().unique()) for name in names}
 
 
 def _with_persons(values: pl.Series) -> list[str]:
@@ -98,16 +151,3 @@ def _words(users: Iterable[str], texts: Iterable[list[str]]) -> frozenset[str]:
     parts = {word for name in names for word in _WORD.findall(name)}
     long = {word for word in parts if len(word) > 2 and not word.isdigit()}
     return frozenset(word.casefold() for word in long | names) - _STRUCTURE
-
-
-def _hidden(text: str, words: frozenset[str], hide: Callable[[str], str]) -> str:
-    """Return the text with pseudonyms in place of the names in it."""
-
-    def owner(found: re.Match[str]) -> str:
-        name = found[2]
-        return found[1] + (name if _NUMBER.fullmatch(name) else hide(name))
-
-    def word(found: re.Match[str]) -> str:
-        return hide(found[0]) if found[0].casefold() in words else found[0]
-
-    return _WORD.sub(word, _OWNER.sub(owner, text))

@@ -1,9 +1,9 @@
 """Job records from files, folders and databases into Parquet, without holding all rows.
 
-Memory, beside the libraries' own: one piece of a source (some 100,000 rows) for each worker, 8
-bytes for each row (a hash of its id, so that an id that comes twice is seen), 16 more if an id
-does come twice, and 8 more if the rows have to be put in order. A format that cannot be read in
-pieces takes one whole file for each worker.
+Memory, beside the libraries' own: one piece of a source (some 100,000 rows) for each worker, the
+distinct words of users' names, 8 bytes for each row (a hash of its id, so that an id that comes
+twice is seen), 16 more if an id does come twice, and 8 more if the rows have to be put in order. A
+format that cannot be read in pieces takes one whole file for each worker.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,14 +22,22 @@ from gridtwin.core.files import sha256, writing
 from gridtwin.core.progress import track
 from gridtwin.trace.pseudonyms import Key
 from gridtwin.trace.readers import Scan, paths_of, readers, sole_format
-from gridtwin.trace.readers._manifest import write_manifest
+from gridtwin.trace.readers._manifest import manifest_path, write_manifest
 from gridtwin.trace.sources import database
 from gridtwin.trace.sources.account import account, refuse_rubbish, write_rejects
 from gridtwin.trace.sources.convert import Describe, Options, Part, convert
-from gridtwin.trace.sources.finish import carry, columns_of, first_of_each, is_ready, rewrite
+from gridtwin.trace.sources.finish import (
+    Hide,
+    carry,
+    columns_of,
+    first_of_each,
+    hiding,
+    is_ready,
+    rewrite,
+)
 from gridtwin.trace.table import JobTable, Provenance
 
-__all__ = ["ingest"]
+__all__ = ["ingest", "refuse_overwriting"]
 
 Keep = NDArray[np.bool_] | None
 Work = Callable[..., Part]
@@ -67,22 +75,25 @@ def ingest(
     format, rejects, keep_names, queue_map
         As in `read`. Rows that share their id with an earlier one stand last in `rejects`.
     executor
-        Where files are converted, one a task; by default here, one after the other.
+        Where files are converted, one a task; by default here, one after the other. The output is
+        the same wherever.
 
     Raises
     ------
     FormatError
         A source is empty, damaged, of another format or lacks columns; then nothing is written.
     InputError
-        There is no such source, or the database refuses; then nothing is written.
+        There is no such source, the database refuses, or what is to be written would overwrite a
+        source; then nothing is written.
     MissingExtraError
         The database needs a library that is not installed.
     """
     output = Path(output)
+    refuse_overwriting(source, output, rejects)
     _check(output)
     key = None if keep_names else Key.choose()
     own = None if queue_map is None else Path(queue_map)
-    options = Options(own, keep_names, key, rejects=rejects is not None)
+    options = Options(own, key, rejects=rejects is not None)
     link = database.connect(source) if isinstance(source, (str, Path)) else None
     notes: list[str] = []
     if link is not None:
@@ -118,9 +129,36 @@ def ingest(
         refuse_rubbish(whole)
         if rejects is not None:
             write_rejects(parts, keep, Path(rejects))
+        hide = hiding(parts, key)
         if output.suffix == ".parquet":
-            return _one_file(parts, keep, output, whole)
-        return _many_files(parts, keep, output, whole, Path(folder) / "parts")
+            return _one_file(parts, keep, output, whole, hide)
+        return _many_files(parts, keep, output, whole, Path(folder) / "parts", hide)
+
+
+def refuse_overwriting(
+    source: Path | str | Sequence[Path | str], output: Path, rejects: Path | str | None = None
+) -> None:
+    """Raise `InputError` if a file to write is one of the sources, or would be the next time.
+
+    Links count as the file that they lead to. The manifest beside the output is looked at too.
+    """
+    targets = [] if rejects is None else [Path(rejects)]
+    if output.suffix:
+        targets += [output, manifest_path(output)]
+    if len({target.resolve() for target in targets}) < len(targets):
+        raise InputError(f"{rejects} cannot be the output and the list of rejects; name another")
+    for one in [source] if isinstance(source, (str, Path)) else source:
+        link = database.connect(one)
+        path = Path(one if link is None else link.shown)
+        read = [file for file in (paths_of(path) if path.is_dir() else [path]) if file.exists()]
+        for target in targets:
+            if target.exists() and any(target.samefile(file) for file in read):
+                raise InputError(f"{target} would overwrite what is read; name another file")
+            if path.is_dir() and target.resolve().parent == path.resolve():
+                raise InputError(
+                    f"{target} lies in the folder {path}, which is read: the next time it would be "
+                    "read too; name a file elsewhere"
+                )
 
 
 def _converted(parts: list[Part], work: Callable[[Part], Part], executor: Executor) -> list[Part]:
@@ -156,12 +194,14 @@ def _convert_query(
     return convert(lambda: link.scans(asked, raw=options.rejects), part, options, describe)
 
 
-def _one_file(parts: list[Part], keep: Keep, output: Path, origin: Provenance) -> JobTable:
+def _one_file(
+    parts: list[Part], keep: Keep, output: Path, origin: Provenance, hide: Hide | None
+) -> JobTable:
     with writing(output) as temporary:
-        if is_ready(parts, keep):
+        if is_ready(parts, keep, hide):
             parts[0].path.replace(temporary)
         else:
-            rewrite(parts, keep, columns_of(parts), temporary, origin)
+            rewrite(parts, keep, columns_of(parts), temporary, origin, hide)
     frame = pl.scan_parquet(output)
     rows = int(frame.select(pl.len()).collect().item())
     write_manifest(output, origin, rows, frame.collect_schema().names())
@@ -174,6 +214,7 @@ def _many_files(
     output: Path,
     origin: Provenance,
     folder: Path,
+    hide: Hide | None,
 ) -> JobTable:
     """Write a file for each part; all have the same columns."""
     folder.mkdir()
@@ -184,7 +225,7 @@ def _many_files(
         stem = Path(part.source).name.split(".")[0] or "part"
         path = folder / f"{i:05d}-{stem}.parquet"
         own = account([part], mask, part.source, origin.format)
-        rewrite([part], mask, columns, path, own)
+        rewrite([part], mask, columns, path, own, hide)
         rows = part.rows if mask is None else int(mask.sum())
         write_manifest(path, own, rows, list(columns))
         paths.append(output / path.name)

@@ -13,11 +13,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
-from gridtwin.trace.pseudonyms import Key
+from gridtwin.trace.pseudonyms import KEPT, Key, replace_users
 from gridtwin.trace.readers import LINE, RAW, REJECT, Scan
 from gridtwin.trace.readers._checks import reasons
 from gridtwin.trace.readers._columns import reject
-from gridtwin.trace.readers._grid import located, queue_sizes, unnamed, without_site
+from gridtwin.trace.readers._grid import located, queue_sizes, without_site
 from gridtwin.trace.schema import TraceSchema
 from gridtwin.trace.tables import queue_map as shipped_queue_map
 from gridtwin.trace.tables import read_queue_map
@@ -34,15 +34,18 @@ class Options:
 
     queue_map: Path | None = None
     """The user's map of queue to site: an error where there are no queues of a grid."""
-    keep_names: bool = False
     key: Key | None = None
+    """Of the pseudonyms; None keeps the names."""
     rejects: bool = False
     """Write the rows that are not kept, and keep lines and raw text beside those that are."""
 
 
 @dataclass
 class Part:
-    """What is known of a source once its rows stand in `path`: bounded but for `hashes`."""
+    """What is known of a source once its rows stand in `path`.
+
+    Bounded but for `hashes`, and for `words`, which grow with the users and not with the jobs.
+    """
 
     path: Path
     source: str
@@ -56,6 +59,10 @@ class Part:
     repairs: Counter[str] = field(default_factory=Counter)
     queues: Counter[str] = field(default_factory=Counter)
     sizes: set[int] = field(default_factory=set)
+    persons: tuple[str, ...] = ()
+    """Columns that may hold names of persons."""
+    words: frozenset[str] = frozenset()
+    """Of the names of persons, which are still to be replaced where others' texts hold them."""
     filled: Counter[str] = field(default_factory=Counter)
     """Rows in which a column says something."""
     late: int = 0
@@ -88,7 +95,8 @@ def convert(
 ) -> Part:
     """Write the rows that can be kept to ``part.path`` in the order of the source; fill `part`.
 
-    A duplicated ``job_id`` is not noticed here, nor are rows put in order: both need all sources.
+    A duplicated ``job_id`` is not noticed here, rows are not put in order, names in the texts of
+    others are not replaced: all three need all sources.
     Whether there are submit times and ids is taken from the first piece; if that turns out wrong
     the source is opened a second time. `describe` says what the file is to carry, once all rows
     are through. Memory: one piece, and 8 bytes a row.
@@ -213,7 +221,7 @@ def _identified(rows: pl.DataFrame, part: Part) -> pl.DataFrame:
 
 
 def _known(rows: pl.DataFrame, scan: Scan, part: Part, options: Options) -> pl.DataFrame:
-    """Return the rows with the sites of a grid's queues and without names of persons."""
+    """Return the rows with the sites of a grid's queues and pseudonyms for users."""
     if scan.grid:
         rows, _ = located(rows, _queues(options.queue_map))
         part.queues.update(queue_sizes(rows))
@@ -221,8 +229,23 @@ def _known(rows: pl.DataFrame, scan: Scan, part: Part, options: Options) -> pl.D
         raise InputError(
             f"only records of a grid have a map of queues: leave out {options.queue_map}"
         )
-    rows, notes = unnamed(rows, scan.persons, keep=options.keep_names, key=options.key)
-    part.notes += [note for note in notes if note not in part.notes]
+    return _unnamed(rows, scan.persons, part, options)
+
+
+def _unnamed(
+    rows: pl.DataFrame, columns: tuple[str, ...], part: Part, options: Options
+) -> pl.DataFrame:
+    """Return the rows with pseudonyms for users; words of their names stay in others' texts."""
+    present = [name for name in columns if name in rows.columns and rows[name].count()]
+    if not present:
+        return rows
+    note = KEPT
+    if options.key is not None:
+        note = options.key.note
+        rows, words = replace_users(rows, present, options.key)
+        part.words |= words
+        part.persons = tuple(dict.fromkeys((*part.persons, *present)))
+    part.notes += [note] if note not in part.notes else []
     return rows
 
 

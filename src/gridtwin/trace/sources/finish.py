@@ -1,7 +1,8 @@
-"""From converted sources to the output: of equal ids the first, in order of submission."""
+"""From converted sources to the output: no names, of equal ids the first, in order of time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,13 +10,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gridtwin.trace.pseudonyms import Key, replace_words
 from gridtwin.trace.readers import LINE, RAW
 from gridtwin.trace.readers._manifest import KEY
 from gridtwin.trace.readers._parquet import slices
+from gridtwin.trace.schema import TraceSchema
 from gridtwin.trace.sources.convert import Part, hashed, write_frames
 from gridtwin.trace.table import Provenance
 
-__all__ = ["carry", "columns_of", "first_of_each", "in_order", "is_ready", "rewrite"]
+__all__ = [
+    "Hide",
+    "carry",
+    "columns_of",
+    "first_of_each",
+    "hiding",
+    "in_order",
+    "is_ready",
+    "rewrite",
+]
+
+Hide = Callable[[pl.DataFrame], pl.DataFrame]
 
 _ROWS = 1 << 18
 _BUCKET = 1 << 19
@@ -66,12 +80,30 @@ def columns_of(parts: list[Part]) -> dict[str, pl.DataType]:
             for name, dtype in pl.read_parquet_schema(part.path).items()
             if name not in _EXTRA and (empty or name == "job_id" or part.filled[name])
         }
-    return found
+    return {name: found[name] for name in TraceSchema.canonical().names if name in found}
 
 
-def is_ready(parts: list[Part], keep: NDArray[np.bool_] | None) -> bool:
+def hiding(parts: list[Part], key: Key | None) -> Hide | None:
+    """Return what replaces the names known from any part in the texts of all; None if none is left.
+
+    Memory: the words of the names, and the texts of a slice of rows.
+    """
+    words = frozenset[str]().union(*(part.words for part in parts))
+    if key is None or not words:
+        return None
+    texts = {name for part in parts for name in part.persons if name != "user"}
+    hide = partial(replace_words, columns=sorted(texts), words=words, key=key)
+    for part in parts:
+        present = sorted(texts & set(pl.read_parquet_schema(part.path)))
+        for _, rows in slices(part.path, _ROWS, columns=present, proven=True) if present else ():
+            if not hide(rows).equals(rows):
+                return hide
+    return None
+
+
+def is_ready(parts: list[Part], keep: NDArray[np.bool_] | None, hide: Hide | None) -> bool:
     """Tell whether the only part is the output as it stands."""
-    if len(parts) > 1 or keep is not None or not in_order(parts):
+    if len(parts) > 1 or hide is not None or keep is not None or not in_order(parts):
         return False
     return list(columns_of(parts)) == list(pl.read_parquet_schema(parts[0].path))
 
@@ -82,6 +114,7 @@ def rewrite(
     columns: dict[str, pl.DataType],
     path: Path,
     provenance: Provenance,
+    hide: Hide | None = None,
 ) -> None:
     """Write the rows of the parts that `keep` says to one Parquet file, in order of submission.
 
@@ -90,7 +123,7 @@ def rewrite(
     """
     frames = _as_they_stand(parts, keep) if in_order(parts) else _by_time(parts, keep)
     shaped = (
-        frame.select(
+        (frame if hide is None else hide(frame)).select(
             (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
             for name, dtype in columns.items()
         )
