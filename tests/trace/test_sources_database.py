@@ -374,8 +374,9 @@ def lose_all(server, busy):
 
 
 def when_half_way(server, death):
-    """Start to wait for the rows to be half way; then do it."""
-    waiting = threading.Thread(target=lambda: death(server, server.wait("in mid-read")))
+    """Start to wait for the rows to be half way; then do it. The wait ends with the server."""
+    todo = lambda: death(server, server.wait("in mid-read"))  # noqa: E731 - a line says it all
+    waiting = threading.Thread(target=todo, daemon=True)
     waiting.start()
     return waiting
 
@@ -387,21 +388,21 @@ def test_a_server_killed_in_mid_read_leaves_no_output(doomed, death, tmp_path):
     waiting = when_half_way(doomed, death)
     with pytest.raises(InputError, match="reading failed"):
         ingest(address(doomed), old, query=ROWS, rejects=tmp_path / "r.csv")
-    waiting.join()
     assert old.read_text() == "an output of before"
     assert list(tmp_path.iterdir()) == [old]
+    waiting.join()
 
 
 def test_the_command_says_so_too(doomed, tmp_path):
     waiting = when_half_way(doomed, lose_all)
     done = command(address(doomed), "--query", ROWS, "-o", tmp_path / "o.parquet")
-    waiting.join()
     assert done.returncode == 1
     shown = f"postgresql://127.0.0.1:{doomed.port}/postgres"
     assert done.stderr.startswith(f"gridtwin: {shown}: reading failed")
     assert done.stderr.count("\n") == 1
     assert "s3cret" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+    waiting.join()
 
 
 def address(server):
