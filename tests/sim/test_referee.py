@@ -1,0 +1,221 @@
+"""The referee: what it accepts, what it says, and SimGrid itself where it is installed."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gridtwin.core.errors import FormatError, InputError, MissingExtraError
+from gridtwin.sim import scenarios
+from gridtwin.sim.parts import Link
+from gridtwin.sim.referee import MOST_JOBS, Case, Host, Times, available, differences, referee
+
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
+GRID = {
+    "sites": 2,
+    "cores_per_site": 4,
+    "hosts_per_site": 2,
+    "core_speed_flops": 1e9,
+    "wan_bandwidth_Bps": [1e8, 2e8],
+    "wan_latency_s": "1e-3*(1+2*site)",
+    "lan_bandwidth_Bps": 1e9,
+    "lan_latency_s": 1e-5,
+    "origin_link_bandwidth_Bps": 1e15,
+    "origin_link_latency_s": 0.0,
+}
+needs_simgrid = pytest.mark.skipif(
+    not available(), reason="SimGrid is not installed: docs/howto/simgrid-referee.md builds it"
+)
+
+
+def jobs(n=3, **columns):
+    frame = pl.DataFrame({"submit": np.arange(float(n))})
+    frame = frame.with_columns(input_bytes=pl.lit(10**9), flops=pl.lit(1e10))
+    return frame.with_columns(**columns)
+
+
+def case(**changes):
+    given = {"submit": [0.0, 1.0], "input_bytes": [10**9, 0], "flop": [1e10, 2e10]} | changes
+    hosts = given.pop("hosts", [Host(0, 2, 1e9)])
+    links = given.pop("links", [Link("wan", 1e8, 0.005)])
+    return Case.of(hosts, links, given.pop("routes", {(0, 0): ("wan",)}), **given)
+
+
+def times(**changes):
+    given = {"site": [0, 1], "start": [0.0, 1.0], "stage_in_end": [2.0, 3.0], "end": [4.0, 5.0]}
+    return Times(**{name: np.array(v) for name, v in (given | changes).items()})
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_files_keep_the_rules_they_state(path):
+    ran, theirs = scenarios.read(path)
+    wait, stage = theirs.start - ran.submit, theirs.stage_in_end - theirs.start
+    assert (wait >= 0).all()
+    assert ((stage > 0) == (ran.input_bytes > 0)).all()
+    speed = np.array([next(h.speed for h in ran.hosts if h.site == s) for s in theirs.site])
+    np.testing.assert_allclose(theirs.end - theirs.stage_in_end, ran.flop / speed, rtol=1e-9)
+    assert _never_oversubscribed(ran, theirs)
+    fastest = 0.97 * max(link.bandwidth for link in ran.links if link.bandwidth < 1e15)
+    assert (stage >= ran.input_bytes / fastest).all()
+    for site in range(ran.sites):
+        assert (np.diff(theirs.start[theirs.site == site]) >= 0).all()
+
+
+def _never_oversubscribed(ran, theirs):
+    for site in range(ran.sites):
+        mine = theirs.site == site
+        size = sum(host.cores for host in ran.hosts if host.site == site)
+        at = theirs.start[mine]
+        busy = (theirs.start[mine] <= at[:, None]) & (theirs.end[mine] > at[:, None])
+        if ((busy * ran.cores[mine]).sum(axis=1) > size).any():
+            return False
+    return True
+
+
+def test_a_golden_file_of_one_job_agrees_with_the_equations():
+    ran, theirs = scenarios.read(next(path for path in GOLDEN if path.stem == "one_job"))
+    latency = sum(link.latency for link in ran.links if link.name in {"origin", "wan0", "lan0_0"})
+    slowest = min(link.bandwidth for link in ran.links)
+    bound = min(slowest / 1.05, 4194304 / (2 * latency))
+    took = 13.01 * latency + ran.input_bytes / (0.97 * bound)
+    np.testing.assert_allclose(theirs.stage_in_end - theirs.start, took, rtol=1e-9)
+
+
+def test_golden_files_are_there_in_variety():
+    assert {"wan_gamma", "uplink_unequal", "all_split", "one_job", "wide_jobs"} <= {
+        path.stem for path in GOLDEN
+    }
+
+
+@needs_simgrid
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_simgrid_repeats_its_golden_files(path):
+    ran, theirs = scenarios.read(path)
+    apart = differences(referee(ran), theirs)
+    assert apart["site"]["equal"] == 1
+    assert max(apart[name]["max_abs"] for name in ("start", "stage_in_end", "end")) <= 1e-9
+
+
+@needs_simgrid
+def test_a_flow_alone_takes_what_the_equations_say():
+    out = referee(case())
+    took = 13.01 * 0.005 + 1e9 / (0.97 * 1e8 / 1.05)
+    np.testing.assert_allclose(out.stage_in_end, [took, 1.0], rtol=1e-12)
+    np.testing.assert_allclose(out.end, [took + 10, 21.0], rtol=1e-12)
+
+
+@needs_simgrid
+def test_no_jobs_and_what_ends_simgrid():
+    nothing = referee(case(submit=[], input_bytes=[], flop=[]))
+    assert len(nothing.start) == 0
+    with pytest.raises(InputError, match="SimGrid ended before the jobs did"):
+        referee(case(links=[Link("wan", 1e8), Link("wan", 1e8)]))
+
+
+@pytest.mark.skipif(available(), reason="SimGrid is installed here")
+def test_without_simgrid_the_error_names_the_extra():
+    with pytest.raises(MissingExtraError, match=r"gridtwin\[simgrid\]"):
+        referee(case())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"submit": [1.0, 0.0]}, "never fall"),
+        ({"submit": [0.0, np.nan]}, "finite"),
+        ({"submit": [0.0, -1.0]}, "never fall"),
+        ({"submit": [[0.0]]}, "one entry for each"),
+        ({"submit": np.zeros(MOST_JOBS + 1)}, "extract"),
+        ({"flop": [1.0]}, "one entry per job"),
+        ({"flop": [1.0, np.inf]}, "finite"),
+        ({"input_bytes": [0.5, 1]}, "whole numbers"),
+        ({"input_bytes": [-1, 1]}, "from 0"),
+        ({"cores": 0}, "from 1"),
+        ({"cores": 3}, "needs 3 cores, a site has 2"),
+        ({"site": [0, 1]}, "none of the 1"),
+        ({"site": [0, -2]}, "from -1"),
+        ({"hosts": []}, "none"),
+        ({"links": [Link("wan", 0.0)]}, "never end"),
+        ({"routes": {}}, "no route"),
+        ({"routes": {(0, 0): ("lan",)}}, "no link 'lan'"),
+        ({"hosts": [Host(0, 2, 1e9, ("lan",))]}, "no link 'lan'"),
+        ({"routes": {(0, 0): ("wan:up",)}}, "only split"),
+        ({"hosts": [Host(0, 2, 0.0)]}, "speed"),
+    ],
+)
+def test_what_cannot_run_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        case(**changes)
+
+
+def test_differences():
+    apart = differences(times(), times(site=[0, 0], end=[4.0, 10.0]))
+    assert apart["site"] == {"equal": 0.5}
+    assert apart["start"] == {"max_abs": 0.0, "max_rel": 0.0, "equal": 1.0}
+    assert apart["end"] == {"max_abs": 5.0, "max_rel": 0.5, "equal": 0.5}
+    with pytest.raises(InputError, match="2 jobs against 0"):
+        differences(times(), Times(*(np.zeros(0),) * 4))
+
+
+def test_a_scenario_is_read_as_it_was_written(tmp_path):
+    frame = jobs(cores=pl.Series([1, 2, 3]))
+    ran = scenarios.build(GRID | {"wan_sharing": "split"}, frame)
+    assert [link.latency for link in ran.links if link.name.startswith("wan")] == [1e-3, 3e-3]
+    assert [link.bandwidth for link in ran.links if link.name.startswith("wan")] == [1e8, 2e8]
+    assert [host.lan for host in ran.hosts] == [("lan0_0",), ("lan0_1",), ("lan1_0",), ("lan1_1",)]
+    theirs = times(
+        site=[0, 1, 0], start=[0.0, 1.0, 2.0], stage_in_end=[1 / 3] * 3, end=[0.1, 0.2, 0.3]
+    )
+    for name in ("a.json", "b.json"):
+        scenarios.write(tmp_path / name, GRID | {"wan_sharing": "split"}, ran, theirs)
+    again, same = scenarios.read(tmp_path / "a.json")
+    assert again.links == ran.links
+    assert again.hosts == ran.hosts
+    assert again.routes == ran.routes
+    assert (again.cores == [1, 2, 3]).all()
+    assert all(d["equal"] == 1 for d in differences(theirs, same).values())
+    assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+
+
+def test_one_lan_link_per_site():
+    ran = scenarios.build(GRID | {"lan_scope": "site"}, jobs())
+    assert [link.name for link in ran.links] == ["origin", "wan0", "lan0", "wan1", "lan1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"wan_latency_s": [1.0]}, "wan_latency_s"),
+        ({"wan_latency_s": "site.real"}, "sums and products"),
+        ({"wan_latency_s": "1e-3*("}, "no arithmetic"),
+        ({"hosts_per_site": 3}, "hosts_per_site"),
+        ({"hosts_per_site": 0}, "hosts_per_site"),
+        ({"wan_sharing": "both"}, "sharing"),
+        ({"wan_bandwidth_Bps": None}, "wan_bandwidth_Bps"),
+        ({"sites": "two"}, "sites"),
+        ({"sites": -1}, "sites"),
+        ({"lan_scope": "rack"}, "lan_scope"),
+    ],
+)
+def test_a_bad_scenario_names_the_key(changes, message):
+    with pytest.raises(InputError, match=message):
+        scenarios.build(GRID | changes, jobs())
+    with pytest.raises(InputError, match="sites is missing"):
+        scenarios.build({}, jobs())
+
+
+def test_a_damaged_scenario_names_the_file(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(FormatError, match="no such file"):
+        scenarios.read(path)
+    scenarios.write(path, GRID, scenarios.build(GRID, jobs(2)), times())
+    whole = path.with_suffix(".csv.gz").read_bytes()
+    path.with_suffix(".csv.gz").write_bytes(whole[:-20])
+    with pytest.raises(FormatError, match=r"a\.json"):
+        scenarios.read(path)
+    path.with_suffix(".csv.gz").write_bytes(whole)
+    for text in ("{", "[]", "3", '{"sites": 2}'):
+        path.write_text(text)
+        with pytest.raises(FormatError, match=r"a\.json"):
+            scenarios.read(path)
