@@ -128,3 +128,13 @@ def test_a_folder_without_records_or_with_a_broken_one_is_refused(tmp_path):
     (tmp_path / "traces.parquet").write_bytes(b"PAR1 not")
     with pytest.raises(FormatError, match=r"traces\.parquet"):
         access_report.open_records(tmp_path)
+
+
+def test_a_size_that_is_no_number_is_a_clear_error(records, tmp_path, example):
+    text = records["traces"].head(20).write_csv()
+    first = text.splitlines()[1]
+    size = str(records["traces"]["filesize"][0])
+    (tmp_path / "traces.csv").write_text(text.replace(first, first.replace(size, "much")))
+    opened = access_report.open_records(tmp_path)
+    with pytest.raises(FormatError, match="cannot be read"):
+        access_report.found_by(example.jobs, opened)

@@ -1,6 +1,7 @@
 """What the report says of data access: by class, by site, and against the truth where known."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -96,15 +97,27 @@ def found_by(jobs: JobTable, records: Records) -> dict[str, Found]:
     if files is None and (transfers is not None or replicas is not None):
         raise InputError("transfers and replicas are matched by the table of files: give that, too")
     found: dict[str, Found] = {}
-    if traces is not None:
-        found["traces"] = from_traces(jobs, traces, rses=rses)
-    if files is not None and transfers is not None:
-        found["transfers"] = from_transfers(jobs, files, transfers, rses=rses)
-    if files is not None and replicas is not None:
-        found["replicas"] = from_replicas(jobs, files, replicas, rses=rses)
-    if not found:
-        return {}
-    return found | {"best": best(*found.values(), from_jobs(jobs))}
+    with _readable():
+        if traces is not None:
+            found["traces"] = from_traces(jobs, traces, rses=rses)
+        if files is not None and transfers is not None:
+            found["transfers"] = from_transfers(jobs, files, transfers, rses=rses)
+        if files is not None and replicas is not None:
+            found["replicas"] = from_replicas(jobs, files, replicas, rses=rses)
+        if not found:
+            return {}
+        return found | {"best": best(*found.values(), from_jobs(jobs))}
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raise `FormatError` where a file turns out to be damaged, or a value to be no number."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise FormatError(
+            f"records of data access cannot be read: {error}; mend the file, or give it as Parquet"
+        ) from error
 
 
 def access_by_class(jobs: JobTable, found: Mapping[str, Found]) -> pl.DataFrame:
@@ -151,10 +164,11 @@ def access_recovered(found: Mapping[str, Found], truth: Frame) -> pl.DataFrame:
     read: bytes read from another site; moved: brought ahead. truth = found + missed; false bytes
     are said to be so and are not; share = found / truth. answered: jobs, files with any answer.
     """
-    rows = [
-        recovered(one, truth).with_columns(pl.lit(name).alias("method"))
-        for name, one in found.items()
-    ]
+    with _readable():
+        rows = [
+            recovered(one, truth).with_columns(pl.lit(name).alias("method"))
+            for name, one in found.items()
+        ]
     missed = [
         (pl.col(f"{kind}_truth") - pl.col(f"{kind}_found")).alias(f"{kind}_missed")
         for kind in ("read", "moved")
