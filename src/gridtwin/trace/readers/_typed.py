@@ -11,6 +11,11 @@ from gridtwin.trace.schema import Field, TraceSchema
 __all__ = ["canonical", "is_panda", "plain", "scan_frame"]
 
 
+_PER_SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9}
+_DAY = 86400.0
+_YEAR_1, _YEAR_10000 = -62135596800.0, 253402300800.0
+
+
 def is_panda(columns: list[str]) -> bool:
     """Tell whether columns are those of PanDA's job table, in upper or lower case."""
     return "pandaid" in {name.lower() for name in columns}
@@ -49,19 +54,23 @@ def scan_frame(frame: pl.DataFrame, where: str, *, first: int = 1, raw: bool = F
 def _table(rows: pl.DataFrame) -> Table:
     """Return rows with PanDA's columns as the text that a file of them would have."""
     names = {name.lower(): name for name in reversed(rows.columns)}
-    text = [
-        _whole(rows[names[name]]).cast(pl.String).alias(name)
-        for name in panda.WANTS
-        if name in names
-    ]
+    text = [_text(rows[names[name]]).alias(name) for name in panda.WANTS if name in names]
     frame = rows.select(*text, pl.lit(None, pl.String).alias(REJECT), LINE, RAW)
     return Table(chosen(frame, panda.WANTS, UNKNOWN, strip=True), tuple(names))
+
+
+def _text(column: pl.Series) -> pl.Series:
+    """Return a column as a CSV would have it; a list is JSON."""
+    column = _json(column) if column.dtype.is_nested() else _whole(column)
+    return column.cast(pl.String)
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the rows in types that readers know.
 
-    Dates and zoned times become naive UTC times; decimals, nested values and bytes become text.
+    Dates and zoned times become naive UTC times, durations seconds; decimals, nested values and
+    bytes become text. A column with a time that has no date (before the year 1, after 9999, 25 h
+    of a day) becomes seconds, since 1970 or midnight: the checks then say what is wrong with it.
     """
     return frame.select(_plain(column) for column in frame)
 
@@ -70,6 +79,8 @@ def _plain(column: pl.Series) -> pl.Series:
     if hasattr(column, "ext") and "Extension" in type(column.dtype).__name__:
         column = column.ext.storage()  # a type of the database that Arrow has no word for
     dtype = column.dtype
+    if dtype.is_temporal() and not _dated(_seconds(column), dtype):
+        return _seconds(column)
     if dtype == pl.Date:
         return column.cast(pl.Datetime("us"))
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
@@ -81,10 +92,29 @@ def _plain(column: pl.Series) -> pl.Series:
     if isinstance(dtype, pl.Decimal):
         return column.cast(pl.String)
     if dtype.is_nested() or dtype == pl.Object:
-        return column.to_frame().select(pl.struct(pl.all()).struct.json_encode()).to_series()
+        return _json(column)
     if dtype.is_integer() or dtype.is_float() or dtype.is_temporal():
         return column
     return column.cast(pl.String)
+
+
+def _json(column: pl.Series) -> pl.Series:
+    return column.to_frame().select(pl.struct(pl.all()).struct.json_encode()).to_series()
+
+
+def _seconds(column: pl.Series) -> pl.Series:
+    """Return times as seconds since 1970 (of the day: since midnight), durations in seconds."""
+    unit = getattr(column.dtype, "time_unit", "ns")
+    scale = 86400.0 if column.dtype == pl.Date else 1 / _PER_SECOND[unit]
+    return column.to_physical().cast(pl.Float64) * scale
+
+
+def _dated(seconds: pl.Series, dtype: pl.DataType) -> bool:
+    """Tell whether all times of a type can be written as such; durations never."""
+    if isinstance(dtype, pl.Duration):
+        return False
+    low, high = (0.0, _DAY) if dtype == pl.Time else (_YEAR_1, _YEAR_10000)
+    return bool(((seconds >= low) & (seconds < high)).all())
 
 
 def _whole(column: pl.Series) -> pl.Series:
@@ -123,7 +153,7 @@ def canonical(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, list[str]]
 def _field(column: pl.Series, field: Field, where: str) -> pl.Series:
     """Return a column in a type that the field can be made from; the checks do the rest."""
     dtype = column.dtype
-    if field.kind == "time" and dtype.is_temporal():
+    if field.kind == "time" and isinstance(dtype, pl.Datetime):
         return column.dt.epoch("us").cast(pl.Float64) / 1e6
     number = field.dtype in ("int", "float")
     words = isinstance(dtype, pl.List)

@@ -98,7 +98,7 @@ def _header(lines: list[str]) -> dict[str, list[str]]:
 
 def _number(header: dict[str, list[str]], key: str) -> int | None:
     """Return the number that a header value begins with, as in ``338 (batch partition)``."""
-    match = re.match(r"\d+", header.get(key, [""])[0])
+    match = re.match(r"[0-9]{1,15}(?![0-9])", header.get(key, [""])[0])
     return int(match[0]) if match else None
 
 
@@ -190,7 +190,7 @@ def _named(rows: pl.DataFrame, column: str, names: list[str]) -> pl.Expr:
     found = {}
     for text in names:
         number, _, name = text.strip().partition(" ")
-        if number.isdigit() and name.strip():
+        if number.isdecimal() and len(number) < 19 and name.strip():
             found[str(int(number))] = name.strip()
     labels = rows[column].drop_nulls().unique().to_list()
     final = [found.get(label, label) for label in labels]
