@@ -8,8 +8,10 @@ import pytest
 
 from gridtwin.core.errors import FormatError, InputError, MissingExtraError
 from gridtwin.sim import scenarios
-from gridtwin.sim.parts import Link
+from gridtwin.sim.parts import Link, Pool, Site
+from gridtwin.sim.platform import Platform
 from gridtwin.sim.referee import MOST_JOBS, Case, Host, Times, available, differences, referee
+from gridtwin.sim.workload import Files, Workload
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 GRID = {
@@ -127,7 +129,7 @@ def test_without_simgrid_the_error_names_the_extra():
         ({"submit": [0.0, -1.0]}, "never fall"),
         ({"submit": [[0.0]]}, "one entry for each"),
         ({"submit": np.zeros(MOST_JOBS + 1)}, "extract"),
-        ({"flop": [1.0]}, "one entry per job"),
+        ({"flop": [1.0]}, "2 entries"),
         ({"flop": [1.0, np.inf]}, "finite"),
         ({"input_bytes": [0.5, 1]}, "whole numbers"),
         ({"input_bytes": [-1, 1]}, "from 0"),
@@ -147,6 +149,96 @@ def test_without_simgrid_the_error_names_the_extra():
 def test_what_cannot_run_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
         case(**changes)
+
+
+ORIGIN = Platform(
+    (
+        Site("A", (Pool(2, 2, 1e9),), lan="lan A"),
+        Site("B", (Pool(3, 1, 2e9),)),
+    ),
+    links=(
+        Link("A-x", 1e8, 0.01, "split", ends=("A", "x")),
+        Link("B-x", 5e7, 0.03, ends=("B", "x")),
+        Link("lan A", 1e9, 1e-4, "split"),
+        Link("uplink", 1.2e8, 0.002, ends=("x", "origin")),
+    ),
+    routers=("x", "origin"),
+)
+
+
+def workload(n=40, **changes):
+    rng = np.random.default_rng(5)
+    given = {
+        "submit": np.cumsum(rng.exponential(8.0, n)),
+        "cores": rng.integers(1, 4, n),
+        "run": np.full(n, 5.0),
+        "flop": rng.exponential(4e10, n),
+        "input_ptr": np.arange(0, 2 * n + 1, 2),
+        "input_file": np.tile([0, 1], n),
+        "files": Files(
+            np.array([3e8, 5e8]), replica_file=np.array([0, 1]), replica_node=np.array([3, 0])
+        ),
+    }
+    return Workload(**(given | changes))
+
+
+def test_a_platform_and_its_jobs_become_a_case():
+    ran = Case.from_platform(ORIGIN, workload(2))
+    assert ran.hosts == (
+        *[Host(0, 2, 1e9, ("lan A:down",))] * 2,
+        Host(1, 3, 2e9),
+    )
+    assert ran.routes == {
+        (0, 0): None,
+        (0, 1): ("lan A:up", "A-x:up", "B-x"),
+        (3, 0): ("uplink", "A-x:down"),
+        (3, 1): ("uplink", "B-x"),
+    }
+    assert ran.back[0, 1] == ("B-x", "A-x:down", "lan A:down")
+    assert ran.input_job.tolist() == [0, 0, 1, 1]
+    assert ran.source.tolist() == [3, 0, 3, 0]
+
+
+@needs_simgrid
+def test_simgrid_runs_a_platform():
+    jobs = workload(site=np.arange(40) % 2)
+    out = referee(Case.from_platform(ORIGIN, jobs))
+    assert (out.site == jobs.site).all()
+    np.testing.assert_allclose(
+        out.end - out.stage_in_end, jobs.flop / np.array([1e9, 2e9])[out.site], rtol=1e-9
+    )
+    latency = 0.0121
+    took = 13.01 * latency + 3e8 / (0.97 * 1e8)
+    assert out.stage_in_end[0] - out.start[0] == pytest.approx(took, rel=1e-12)
+
+
+@needs_simgrid
+def test_without_speed_or_work_a_job_takes_its_run():
+    jobs = workload(3, site=np.zeros(3, np.int64), flop=np.array([np.nan, 1e9, 0.0]))
+    out = referee(Case.from_platform(ORIGIN, jobs))
+    np.testing.assert_allclose(out.end - out.stage_in_end, [5.0, 1.0, 0.0], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("platform", "changes", "message"),
+    [
+        (Platform((Site("A", (Pool(4), Pool(4))),)), {}, "several pools"),
+        (ORIGIN, {"request": np.full(40, 9.0)}, "killed"),
+        (ORIGIN, {"priority": np.arange(40.0)}, "priorities"),
+        (ORIGIN, {"output": np.ones(40)}, "outputs"),
+        (ORIGIN, {"stream": np.ones(40, bool)}, "streams"),
+        (ORIGIN, {"files": Files(np.ones(2))}, "no replica"),
+        (
+            ORIGIN,
+            {"files": Files(np.ones(2), None, np.array([0, 0, 1]), np.array([0, 3, 3]))},
+            "several replicas",
+        ),
+        (Platform((Site("A"), Site("B", (Pool(4),)))), {}, "without pools"),
+    ],
+)
+def test_what_simgrid_would_not_be_told_is_refused(platform, changes, message):
+    with pytest.raises(InputError, match=message):
+        Case.from_platform(platform, workload(**changes))
 
 
 def test_differences():

@@ -5,16 +5,12 @@ our kernel. It runs in a process of its own, since an engine lives once per proc
 check of its C++ side ends it. One actor per busy job, one thread each: for 10,000 jobs or fewer.
 """
 
-import ctypes
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from gridtwin.core.errors import InputError, MissingExtraError
 from gridtwin.sim.parts import Link
-from gridtwin.sim.routing import crossing
+from gridtwin.sim.platform import Platform
+from gridtwin.sim.routing import crossing, reverse
+from gridtwin.sim.simgrid_run import run
+from gridtwin.sim.workload import Workload
 
 __all__ = ["MOST_JOBS", "Case", "Host", "Times", "available", "differences", "referee"]
 
@@ -39,8 +38,8 @@ class Host:
 
     site: int
     cores: int
-    speed: float
-    """flop/s of each core."""
+    speed: float | None
+    """flop/s of each core; None: jobs take their `run`."""
     lan: tuple[str, ...] = ()
     """Links between it and its site's door, that is in the routes' words: after a route."""
 
@@ -50,40 +49,53 @@ class Case:
     """What both sides run: hosts, links, the ways to them, and jobs, one entry per job.
 
     A job starts when its site has the cores, in the order of submission; it holds them while its
-    input comes from its source, one transfer, and while one core computes its work.
+    inputs come from their sources, one after another, and while one core computes its work.
     """
 
     sites: int
     hosts: tuple[Host, ...]
     links: tuple[Link, ...]
-    routes: Mapping[tuple[int, int], tuple[str, ...]]
-    """Links from a source to a site, split ones as ``name:up`` or ``name:down``."""
+    routes: Mapping[tuple[int, int], tuple[str, ...] | None]
+    """Links from a source to a site, split ones as ``name:up`` or ``name:down``; None: the data
+    are there already."""
     submit: NDArray[np.float64]
     """Seconds, never falling."""
-    input_bytes: NDArray[np.int64]
-    """Read from the source before the work; 0: no transfer."""
     flop: NDArray[np.float64]
-    """Work of one core."""
+    """Work of one core; NaN: the job takes its `run`."""
+    run: NDArray[np.float64]
+    """Seconds, where there is no speed or no work."""
     cores: NDArray[np.int64]
-    source: NDArray[np.int64]
     site: NDArray[np.int64]
     """Index of the site, or -1: where the fewest jobs wait and run, the first of equals."""
+    input_job: NDArray[np.int64]
+    """One entry per input, as the next two."""
+    input_bytes: NDArray[np.int64]
+    """Read from the source before the work; 0: no transfer."""
+    source: NDArray[np.int64]
+    back: Mapping[tuple[int, int], tuple[str, ...]]
+    """The way back where it is not the same in reverse, for the 5 % of traffic that goes there."""
 
     @classmethod
     def of(
         cls,
         hosts: Sequence[Host],
         links: Sequence[Link],
-        routes: Mapping[tuple[int, int], tuple[str, ...]],
+        routes: Mapping[tuple[int, int], tuple[str, ...] | None],
         *,
         submit: ArrayLike,
         input_bytes: ArrayLike,
-        flop: ArrayLike,
+        flop: ArrayLike = np.nan,
+        run: ArrayLike = 0.0,
         cores: ArrayLike = 1,
-        source: ArrayLike = 0,
         site: ArrayLike = CHOOSE,
+        source: ArrayLike = 0,
+        input_job: ArrayLike | None = None,
+        back: Mapping[tuple[int, int], tuple[str, ...]] | None = None,
     ) -> "Case":
-        """Check and complete a case; raise `InputError` for what the referee cannot run."""
+        """Check and complete a case; raise `InputError` for what the referee cannot run.
+
+        Without `input_job` each job has one input.
+        """
         when = np.ascontiguousarray(submit, dtype=np.float64)
         if when.ndim != 1 or len(when) > MOST_JOBS:
             raise InputError(
@@ -92,13 +104,83 @@ class Case:
             )
         if not np.isfinite(when).all() or (np.diff(when) < 0).any() or (when < 0).any():
             raise InputError("submit: expected finite times of 0 or more that never fall")
-        whole = {"input_bytes": input_bytes, "cores": cores, "source": source, "site": site}
-        columns = {name: _column(name, v, len(when), np.int64) for name, v in whole.items()}
-        columns["flop"] = _column("flop", flop, len(when), np.float64)
-        sites = 1 + max((host.site for host in hosts), default=-1)
-        case = cls(sites, tuple(hosts), tuple(links), dict(routes), submit=when, **columns)
+        reads = np.arange(len(when)) if input_job is None else np.asarray(input_job, np.int64)
+        of_job = {"flop": flop, "run": run, "cores": cores, "site": site}
+        of_input = {"input_bytes": input_bytes, "source": source}
+        columns = {name: _column(name, v, len(when)) for name, v in of_job.items()}
+        columns |= {name: _column(name, v, len(reads)) for name, v in of_input.items()}
+        known = {link.name: link for link in links}
+
+        def ways(names: Sequence[str]) -> tuple[str, ...]:
+            return tuple(crossing(known, name) for name in names)
+
+        case = cls(
+            1 + max((host.site for host in hosts), default=-1),
+            tuple(replace(host, lan=ways(host.lan)) for host in hosts),
+            tuple(links),
+            {ends: None if path is None else ways(path) for ends, path in routes.items()},
+            submit=when,
+            input_job=reads,
+            back={ends: ways(path) for ends, path in (back or {}).items()},
+            **columns,
+        )
         _check(case)
         return case
+
+    @classmethod
+    def from_platform(cls, platform: Platform, jobs: Workload) -> "Case":
+        """Return what the referee can run of a platform and jobs; raise `InputError` otherwise.
+
+        Sites have one pool, or none; each file has one replica. Memory, kills, priorities,
+        outputs, streams, parents, caches and disks' bandwidths are refused by name, as the
+        referee would not see them. Sites work first come, first served.
+        """
+        _refuse(platform, jobs)
+        with_pools = [k for k, site in enumerate(platform.sites) if site.pools]
+        number = {k: n for n, k in enumerate(with_pools)}
+        if with_pools != list(range(len(with_pools))):
+            raise InputError("site: put the sites without pools behind the others, or in routers")
+        hosts = []
+        for k, n in number.items():
+            site = platform.sites[k]
+            pool = site.pools[0]
+            entry = (_down(platform, site.lan),) if site.lan is not None else ()
+            hosts += [Host(n, pool.cores, pool.speed, entry)] * pool.hosts
+        none = np.zeros(0, np.int64)
+        file = none if jobs.input_file is None else jobs.input_file
+        ptr = np.zeros(len(jobs) + 1, np.int64) if jobs.input_ptr is None else jobs.input_ptr
+        size, node = np.zeros(0), none
+        if jobs.files is not None:
+            size = jobs.files.bytes
+            node = np.full(len(size), -1, np.int64)
+            node[jobs.files.replica_file] = jobs.files.replica_node
+        if (node[file] < 0).any():
+            raise InputError("files: one that is read has no replica; say where it is")
+        nodes = platform.names + list(platform.routers)
+        routes: dict[tuple[int, int], tuple[str, ...] | None] = {}
+        back: dict[tuple[int, int], tuple[str, ...]] = {}
+        for source in set(node[file].tolist()):
+            lan = platform.sites[source].lan if source < len(platform.sites) else None
+            out = () if lan is None else reverse((_down(platform, lan),))
+            for k, n in number.items():
+                routes[source, n] = None
+                if source != k:
+                    routes[source, n] = out + platform.route(nodes[source], nodes[k])
+                    back[source, n] = platform.route(nodes[k], nodes[source]) + reverse(out)
+        return cls.of(
+            hosts,
+            platform.links,
+            routes,
+            submit=jobs.submit,
+            input_bytes=np.rint(size[file]),
+            flop=np.nan if jobs.flop is None else jobs.flop,
+            run=np.where(np.isfinite(jobs.run), jobs.run, 0.0),
+            cores=jobs.cores,
+            site=CHOOSE if jobs.site is None else jobs.site,
+            source=node[file],
+            input_job=np.repeat(np.arange(len(jobs)), np.diff(ptr)),
+            back=back,
+        )
 
 
 @dataclass(frozen=True)
@@ -130,7 +212,7 @@ def referee(case: Case) -> Times:
         raise MissingExtraError("the referee", "SimGrid 4.1", "simgrid")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         try:
-            return process.submit(_run, case).result()
+            return Times(*process.submit(run, case).result())
         except BrokenProcessPool as error:
             raise InputError(
                 "SimGrid ended before the jobs did; its reason is on stderr above: "
@@ -162,17 +244,54 @@ def differences(ours: Times, theirs: Times) -> dict[str, dict[str, float]]:
     return found
 
 
-def _column(name: str, values: ArrayLike, jobs: int, dtype: type) -> NDArray[Any]:
-    """Return one non-negative number per job (a site may be -1)."""
+_WHOLE = ("input_bytes", "cores", "source", "site")
+_LEAST = {"site": CHOOSE, "cores": 1}
+
+
+def _column(name: str, values: ArrayLike, entries: int) -> NDArray[Any]:
+    """Return one number per job or input: a site may be -1, work NaN, the others from 0 or 1."""
     given = np.asarray(values, dtype=np.float64)
-    if given.shape not in ((), (jobs,)):
-        raise InputError(f"{name}: expected one entry per job, got shape {given.shape}")
-    least = {"site": CHOOSE, "cores": 1}.get(name, 0)
-    if not np.isfinite(given).all() or (given < least).any():
+    if given.shape not in ((), (entries,)):
+        raise InputError(f"{name}: expected {entries} entries, got shape {given.shape}")
+    least = _LEAST.get(name, 0)
+    checked = given[~np.isnan(given)] if name == "flop" else given
+    if not np.isfinite(checked).all() or (checked < least).any():
         raise InputError(f"{name}: expected finite numbers from {least} on; correct the jobs")
-    if dtype is np.int64 and (given != np.floor(given)).any():
+    if name in _WHOLE and (given != np.floor(given)).any():
         raise InputError(f"{name}: expected whole numbers, got fractions; round them")
-    return np.ascontiguousarray(np.broadcast_to(given, (jobs,)), dtype=dtype)
+    dtype = np.int64 if name in _WHOLE else np.float64
+    return np.ascontiguousarray(np.broadcast_to(given, (entries,)), dtype=dtype)
+
+
+def _down(platform: Platform, name: str) -> str:
+    """Return a site's own link as a transfer into the site crosses it."""
+    link = next(link for link in platform.links if link.name == name)
+    return f"{name}:down" if link.sharing == "split" else name
+
+
+def _refuse(platform: Platform, jobs: Workload) -> None:
+    """Raise `InputError` naming what SimGrid would not be told."""
+    pools = [pool for site in platform.sites for pool in site.pools]
+    stores = [storage for site in platform.sites for storage in site.storages]
+    replicas = np.zeros(0, np.int64) if jobs.files is None else jobs.files.replica_file
+    reads, request = jobs.input_file is not None, jobs.request
+    refused = {
+        "sites of several pools": any(len(site.pools) > 1 for site in platform.sites),
+        "memory": jobs.memory is not None and any(pool.memory is not None for pool in pools),
+        "requested times, at which jobs are killed": request is not None
+        and bool(np.isfinite(request).any()),
+        "priorities": jobs.priority is not None
+        and bool((jobs.priority != jobs.priority[:1]).any()),
+        "outputs": jobs.output is not None and bool((jobs.output > 0).any()),
+        "streams": jobs.stream is not None and bool(jobs.stream.any()),
+        "parents": jobs.parent is not None and len(jobs.parent) > 0,
+        "caches and the bandwidth or latency of storages": reads
+        and any(s.kind == "cache" or s.read is not None or s.latency > 0 for s in stores),
+        "files with several replicas": len(np.unique(replicas)) < len(replicas),
+    }
+    for what, found in refused.items():
+        if found:
+            raise InputError(f"the referee does not know {what}; leave them out of the comparison")
 
 
 def _check(case: Case) -> None:
@@ -190,142 +309,15 @@ def _check(case: Case) -> None:
         job = int(np.argmax(case.cores > room))
         raise InputError(f"job {job} needs {case.cores[job]} cores, a site has {room[job]}")
     for host in case.hosts:
-        if not 0 < host.speed < np.inf or host.cores < 1 or host.site < 0:
+        speed = 1.0 if host.speed is None else host.speed
+        if not 0 < speed < np.inf or host.cores < 1 or host.site < 0:
             raise InputError(f"hosts: expected a site, cores and a speed above 0, got {host}")
-    links = {link.name: link for link in case.links}
     for link in case.links:
         if link.bandwidth <= 0:
             raise InputError(f"link {link.name!r} has no bandwidth; its transfers never end")
-    for path in (*case.routes.values(), *(host.lan for host in case.hosts)):
-        for name in path:
-            crossing(links, name)
+    if ((case.input_job < 0) | (case.input_job >= len(case.submit))).any():
+        raise InputError(f"input_job: expected numbers of the {len(case.submit)} jobs")
     for source in set(case.source[case.input_bytes > 0].tolist()):
         for site in range(case.sites):
             if (source, site) not in case.routes:
                 raise InputError(f"there is no route from source {source} to site {site}; add it")
-
-
-def _run(case: Case) -> Times:
-    """Build the platform in SimGrid, start one actor that submits, run to the end."""
-    simgrid = _simgrid()
-    engine = simgrid.Engine(["referee", "--log=root.thresh:error", "--log=no_loc"])
-    hosts, sources = _build(simgrid, engine, case)
-    jobs = len(case.submit)
-    out = Times(case.site.copy(), *(np.full(jobs, np.nan) for _ in range(3)))
-    submitter = _submitter(simgrid, case, hosts, sources, out)
-    if jobs:
-        hosts[0].add_actor("submitter", submitter)
-        engine.run()
-    return out
-
-
-def _simgrid() -> Any:  # noqa: ANN401 - untyped bindings
-    """Import the bindings; their wheel does not say where its own library lies, beside them."""
-    spec = find_spec("simgrid")
-    if spec is not None and spec.origin is not None:
-        for library in Path(spec.origin).parent.glob("libsimgrid.so.*"):
-            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-    return import_module("simgrid")
-
-
-def _build(simgrid: Any, engine: Any, case: Case) -> tuple[list[Any], dict[int, Any]]:  # noqa: ANN401 - untyped bindings
-    """Return SimGrid's hosts and, by number, the hosts that are the sources of data."""
-    root = engine.netzone_root
-    links = {link.name: _add_link(simgrid, root, link) for link in case.links}
-
-    def crossed(names: Sequence[str]) -> list[Any]:
-        direction, found = simgrid.LinkInRoute.Direction, []
-        for name in names:
-            base, _, way = name.rpartition(":")
-            if name in links:
-                found.append(simgrid.LinkInRoute(links[name], direction.UP))
-            else:
-                found.append(simgrid.LinkInRoute(links[base], getattr(direction, way.upper())))
-        return found
-
-    sources: dict[int, Any] = {}
-    zones: dict[int, Any] = {}
-    for source in sorted({source for source, _ in case.routes}):
-        zone = root.add_netzone_star(f"zone_source{source}")
-        sources[source] = zone.add_host(f"source{source}", 1e9)
-        sources[source].seal()
-        zone.set_gateway(sources[source].netpoint)
-        zones[source] = zone
-    hosts = []
-    for k, host in enumerate(case.hosts):
-        zone = root.add_netzone_star(f"zone_host{k}")
-        made = zone.add_host(f"host{k}", host.speed)
-        made.core_count = host.cores
-        made.seal()
-        zone.set_gateway(made.netpoint)
-        hosts.append(made)
-        for (source, site), names in case.routes.items():
-            if site == host.site:
-                root.add_route(zones[source], zone, crossed((*names, *host.lan)), True)
-    return hosts, sources
-
-
-def _add_link(simgrid: Any, root: Any, link: Link) -> Any:  # noqa: ANN401 - untyped bindings
-    if link.sharing == "split":
-        made = root.add_split_duplex_link(link.name, link.bandwidth)
-    else:
-        made = root.add_link(link.name, link.bandwidth)
-        if link.sharing == "fatpipe":
-            made.set_sharing_policy(simgrid.Link.SharingPolicy.FATPIPE, None)
-    made.set_latency(link.latency)
-    made.seal()
-    return made
-
-
-def _submitter(
-    simgrid: Any,  # noqa: ANN401 - untyped bindings
-    case: Case,
-    hosts: Sequence[Any],
-    sources: Mapping[int, Any],
-    out: Times,
-) -> Callable[[], None]:
-    """Return the body of the actor that hands out the jobs; it and the workers fill `out`."""
-    clock = simgrid.Engine
-    free = [host.cores for host in case.hosts]
-    idle = [sum(h.cores for h in case.hosts if h.site == k) for k in range(case.sites)]
-    queues: list[deque[int]] = [deque() for _ in range(case.sites)]
-    load = [0] * case.sites
-    at = [[k for k, h in enumerate(case.hosts) if h.site == site] for site in range(case.sites)]
-    submit, flop = case.submit.tolist(), case.flop.tolist()
-    size, source = case.input_bytes.tolist(), case.source.tolist()
-    cores, wanted = case.cores.tolist(), case.site.tolist()
-
-    def work(job: int, host: int) -> None:
-        out.start[job] = clock.clock
-        if size[job]:
-            simgrid.Comm.sendto(sources[source[job]], hosts[host], size[job])
-        out.stage_in_end[job] = clock.clock
-        if flop[job]:
-            simgrid.this_actor.execute(flop[job])
-        out.end[job] = clock.clock
-        site = case.hosts[host].site
-        free[host] += 1
-        idle[site] += cores[job]
-        load[site] -= 1
-        begin(site)
-
-    def begin(site: int) -> None:
-        """Start jobs from the head of the queue, each on the first host with a core left."""
-        while queues[site] and cores[queues[site][0]] <= idle[site]:
-            job = queues[site].popleft()
-            host = next(k for k in at[site] if free[k])
-            free[host] -= 1
-            idle[site] -= cores[job]
-            hosts[host].add_actor(f"job{job}", work, job, host)
-
-    def hand_out() -> None:
-        for job, when in enumerate(submit):
-            if when > clock.clock:
-                simgrid.this_actor.sleep_until(when)
-            site = wanted[job] if wanted[job] >= 0 else load.index(min(load))
-            out.site[job] = site
-            load[site] += 1
-            queues[site].append(job)
-            begin(site)
-
-    return hand_out

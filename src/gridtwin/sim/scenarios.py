@@ -69,7 +69,8 @@ def build(grid: Mapping[str, Any], jobs: pl.DataFrame) -> Case:
         return Link(name, values[bandwidth][site], values[latency][site], sharing[kind])
 
     links = [link("origin_link", "origin", 0)] if sites else []
-    hosts, routes = [], {}
+    hosts: list[Host] = []
+    routes: dict[tuple[int, int], tuple[str, ...] | None] = {}
     for site in range(sites):
         links.append(link("wan", f"wan{site}", site))
         routes[ORIGIN, site] = ("origin", f"wan{site}")
