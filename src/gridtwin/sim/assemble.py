@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gridtwin.core.errors import InputError
 from gridtwin.sim.faults import Faults
 from gridtwin.sim.kernel.codes import AT_ONCE, UNREACHABLE, Backfilling, Brokerage, Ordering
-from gridtwin.sim.kernel.events import OUTAGE
+from gridtwin.sim.kernel.events import OUTAGE, event
 from gridtwin.sim.kernel.network import EFFICIENCY, GAMMA, LATENCY, SCALE
 from gridtwin.sim.kernel.state import (
     ATTEMPT,
@@ -91,7 +91,7 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
     shares = (len(sites), users) if fair else (0, 0)
     outages = faults.calendar(platform.names)
     heap = np.empty(2 + 3 * n * most + 4 * slots + len(outages) + len(children[1]), EVENT)
-    heap[0] = (0.0, 0, 0, 0, 0)
+    heap[0] = (0.0, 0)
     width = 1 << max(len(classes) - 1, 0).bit_length()
     state = State(
         world=_world(rules, faults, seed, shared, len(files.replica_file)),
@@ -128,8 +128,8 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         users=np.full((*shares, 4), -1, np.int64),
     )
     for k, (time, _, _) in enumerate(outages):
-        heap[k + 1] = (time, k, OUTAGE, k, 0)
-    heap[0]["id"] = state.world[0]["order"] = len(outages)
+        heap[k + 1] = (time, event(OUTAGE, k))
+    heap[0]["what"] = len(outages)
     return state
 
 

@@ -5,57 +5,100 @@ import numpy as np
 from gridtwin.sim.kernel.jit import part
 from gridtwin.sim.kernel.state import State
 
-__all__ = ["DOOMED", "FLOW", "KILL", "OUTAGE", "QUEUE", "READY", "TIMER", "pop", "push", "uniform"]
+__all__ = [
+    "DOOMED",
+    "FLOW",
+    "KILL",
+    "OUTAGE",
+    "QUEUE",
+    "READY",
+    "TIMER",
+    "event",
+    "holds",
+    "id_of",
+    "kind_of",
+    "pop",
+    "push",
+    "uniform",
+]
 
 TIMER, FLOW, KILL, QUEUE, READY, OUTAGE, DOOMED = range(7)
 """Kinds: a running job's phase ends; its flow begins; its time is up; a job reaches its site's
 queue; a job comes to the broker; a site's state changes; a parent failed."""
 
 
+_ID, _STAMP = 32, 24
+_STAMPS = (1 << _STAMP) - 1
+
+
+def event(kind: int, id_: int) -> int:
+    """Return what an event without a stamp says, for those that are there from the start."""
+    return ((kind << _ID) | id_) << _STAMP
+
+
 @part
 def push(st: State, time: float, kind: int, id_: int, stamp: int) -> None:
-    """Add an event; ``heap[0].id`` is how many there are. Equal times leave as they came."""
-    heap = st.heap
-    order = st.world[0].order
-    st.world[0].order = order + 1
-    k = heap[0].id + 1
-    heap[0].id = k
+    """Add an event; ``heap[0].what`` is how many there are. Equal times go by kind, then by id."""
+    heap, what = st.heap, (((kind << _ID) | id_) << _STAMP) | (stamp & _STAMPS)
+    k = heap[0].what + 1
+    heap[0].what = k
     while k > 1:
         parent = k >> 1
-        if heap[parent].time <= time:
+        above = heap[parent].time
+        if above < time or (above == time and heap[parent].what < what):
             break
-        heap[k] = heap[parent]
+        heap[k].time = above
+        heap[k].what = heap[parent].what
         k = parent
     heap[k].time = time
-    heap[k].order = order
-    heap[k].kind = kind
-    heap[k].id = id_
-    heap[k].stamp = stamp
+    heap[k].what = what
 
 
 @part
-def pop(st: State) -> None:
-    """Remove the first event; the caller has read it from ``heap[1]``."""
+def kind_of(what: int) -> int:
+    """Return the kind of an event."""
+    return what >> (_ID + _STAMP)
+
+
+@part
+def id_of(what: int) -> int:
+    """Return what it concerns."""
+    return (what >> _STAMP) & ((1 << _ID) - 1)
+
+
+@part
+def holds(what: int, stamp: int) -> bool:
+    """Return whether nothing has made an event void."""
+    return (what & _STAMPS) == (stamp & _STAMPS)
+
+
+@part
+def pop(st: State) -> int:
+    """Remove the first event and return what it says."""
     heap = st.heap
-    last = heap[0].id
-    heap[0].id = last - 1
-    time, order = heap[last].time, heap[last].order
+    first, last = heap[1].what, heap[0].what
+    heap[0].what = last - 1
+    time, what = heap[last].time, heap[last].what
     k, child = 1, 2
-    while child < last:
-        if child + 1 < last and (
-            heap[child + 1].time < heap[child].time
-            or (
-                heap[child + 1].time == heap[child].time
-                and heap[child + 1].order < heap[child].order
-            )
-        ):
-            child += 1
-        if time < heap[child].time or (time == heap[child].time and order < heap[child].order):
-            break
-        heap[k] = heap[child]
+    while child < last:  # the hole goes down to a leaf; the last event rarely rises far from there
+        left, right = heap[child].time, heap[child + 1].time
+        child += int(right < left or (right == left and heap[child + 1].what < heap[child].what))
+        heap[k].time = heap[child].time
+        heap[k].what = heap[child].what
         k = child
         child = 2 * k
-    heap[k] = heap[last]
+    parent = k >> 1
+    while k > 1:
+        above = heap[parent].time
+        if above < time or (above == time and heap[parent].what < what):
+            break
+        heap[k].time = above
+        heap[k].what = heap[parent].what
+        k = parent
+        parent = k >> 1
+    heap[k].time = time
+    heap[k].what = what
+    return first  # type: ignore[no-any-return]
 
 
 @part

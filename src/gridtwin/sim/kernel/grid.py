@@ -13,11 +13,14 @@ from gridtwin.sim.kernel.events import (
     QUEUE,
     READY,
     TIMER,
+    holds,
+    id_of,
+    kind_of,
     pop,
     push,
     uniform,
 )
-from gridtwin.sim.kernel.jit import compiled, part, sources
+from gridtwin.sim.kernel.jit import compiled, part, rare, sources
 from gridtwin.sim.kernel.life import break_off, decide, flow_begins, flow_ends, note_load, timer
 from gridtwin.sim.kernel.network import end_flow, level
 from gridtwin.sim.kernel.queues import enter, serve_queue
@@ -55,7 +58,7 @@ def _least(st: State, job: int, avoid: int) -> int:
     return best
 
 
-@part
+@rare
 def _other(st: State, job: int, avoid: int) -> int:
     """Choose by the rules that the least load does not cover."""
     rule, n = st.world[0].broker, len(st.load)
@@ -135,7 +138,7 @@ def _arrive(st: State, job: int, s: int, now: float) -> None:
         enter(st, a, now)
 
 
-@part
+@rare
 def _outage(st: State, row: int, now: float) -> None:
     """Open or close a site."""
     s, share = int(st.outage[row, 1]), st.outage[row, 2]
@@ -153,7 +156,7 @@ def _outage(st: State, row: int, now: float) -> None:
             break_off(st, slot, _OUT, now)
 
 
-@part
+@rare
 def _doom(st: State, job: int, now: float) -> None:
     """Give up a job whose parent failed, once."""
     if st.jobs[job].outcome == 0 and st.jobs[job].attempts == 0:
@@ -163,20 +166,20 @@ def _doom(st: State, job: int, now: float) -> None:
 @part
 def _event(st: State, ask: object, now: float) -> int:
     """Do what the first event of the heap says; return 1 to stop."""
-    kind, id_, stamp = st.heap[1].kind, st.heap[1].id, st.heap[1].stamp
-    pop(st)
+    what = pop(st)
+    kind, id_ = kind_of(what), id_of(what)
     if kind == TIMER:
-        if st.slots[id_].stamp == stamp:
+        if holds(what, st.slots[id_].stamp):
             timer(st, id_, now)
     elif kind == FLOW:
-        if st.slots[id_].flow_stamp == stamp:
+        if holds(what, st.slots[id_].flow_stamp):
             flow_begins(st, id_, now)
     elif kind == QUEUE:
         enter(st, id_, now)
     elif kind == READY:
         return _ready(st, ask, id_, now)
     elif kind == KILL:
-        if st.slots[id_].stamp == stamp:
+        if holds(what, st.slots[id_].stamp):
             break_off(st, id_, _WALLTIME, now)
     elif kind == OUTAGE:
         _outage(st, id_, now)
@@ -220,7 +223,7 @@ def _clock(version: str) -> Any:  # noqa: ANN401 - numba is untyped
         while True:
             arrived = world[0].arrived
             now = st.jobs[arrived].submit if arrived < n else np.inf
-            if heap[0].id:
+            if heap[0].what:
                 now = min(now, heap[1].time)
             now = min(now, tree[1])
             if now == np.inf:
@@ -237,7 +240,7 @@ def _clock(version: str) -> Any:  # noqa: ANN401 - numba is untyped
                 flow_ends(st, slot, now)
                 events += 1
             stop = 0
-            while heap[0].id and heap[1].time <= now and not stop:
+            while heap[0].what and heap[1].time <= now and not stop:
                 stop = _event(st, ask, now)
                 events += 1
             while arrived < n and st.jobs[arrived].submit <= now and not stop:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from numba import njit
 
-__all__ = ["compiled", "part", "sources"]
+__all__ = ["compiled", "part", "rare", "sources"]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -31,6 +31,13 @@ def part(function: Any) -> Any:  # noqa: ANN401 - numba is untyped
     The kernel allocates nothing, and counting the references of the state's arrays at each call
     would cost more than the work.
     """
+    return njit(
+        function, _nrt=False, error_model="numpy", no_cpython_wrapper=True, forceinline=True
+    )
+
+
+def rare(function: Any) -> Any:  # noqa: ANN401 - numba is untyped
+    """Compile a function of the grid kernel that is called, not copied into its callers."""
     return njit(function, _nrt=False, error_model="numpy", no_cpython_wrapper=True)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from gridtwin.sim.kernel.codes import AT_ONCE, Access, Moves, Outcome
 from gridtwin.sim.kernel.events import DOOMED, FLOW, KILL, READY, TIMER, push, uniform
-from gridtwin.sim.kernel.jit import part
+from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.network import LATENCY, add_flow, drop_flow
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.kernel.store import keep, replica_for, touch, write
@@ -59,7 +59,7 @@ def begin(st: State, a: int, p: int, now: float) -> None:
         _open(st, slot, now)
 
 
-@part
+@rare
 def _open(st: State, slot: int, now: float) -> None:
     """Start reading."""
     a = st.slots[slot].attempt
@@ -111,7 +111,7 @@ def flow_begins(st: State, slot: int, now: float) -> None:
         _flow(st, slot, now)
 
 
-@part
+@rare
 def _fetch(st: State, slot: int, now: float) -> None:
     """Read the inputs one after another; then work."""
     slots, a = st.slots, st.slots[slot].attempt
@@ -189,7 +189,7 @@ def _duration(st: State, a: int) -> float:
     return long if long == long else st.jobs[job].run
 
 
-@part
+@rare
 def _fault(st: State, a: int) -> float:
     """Return after what share of its payload an attempt fails, 2 if it does not."""
     job, number, s = st.attempts[a].job, st.attempts[a].number, st.attempts[a].site
@@ -259,7 +259,7 @@ def _worked(st: State, slot: int, now: float) -> None:
         end(st, slot, st.attempts[a].outcome, now)
 
 
-@part
+@rare
 def _store(st: State, slot: int, now: float) -> None:
     """Write the output to the site's own storage, where there is a limit to it."""
     a = st.slots[slot].attempt
@@ -278,7 +278,7 @@ def _store(st: State, slot: int, now: float) -> None:
     _ask(st, slot, c, st.jobs[job].output, now)
 
 
-@part
+@rare
 def _stored(st: State, slot: int, now: float) -> None:
     a = st.slots[slot].attempt
     job = st.attempts[a].job
@@ -286,7 +286,7 @@ def _stored(st: State, slot: int, now: float) -> None:
     end(st, slot, _FINISHED if room else _FULL, now)
 
 
-@part
+@rare
 def _prepare(st: State, slot: int) -> bool:
     """Set a stream up; return whether there is anything to read."""
     slots, a = st.slots, st.slots[slot].attempt
@@ -314,7 +314,7 @@ def _prepare(st: State, slot: int) -> bool:
     return True
 
 
-@part
+@rare
 def _stream(st: State, slot: int, now: float) -> None:
     """Work on what is there, ask for the next block; end when all is done.
 
@@ -406,13 +406,13 @@ def end(st: State, slot: int, outcome: int, now: float) -> None:
         st.touched[st.world[0].touched] = s
         st.world[0].touched += 1
         st.sites[s].touched = 1
-    if outcome != _FINISHED or st.child_ptr[job] != st.child_ptr[job + 1]:
+    if outcome != _FINISHED or len(st.child):
         decide(st, job, outcome, now)
     else:
         st.jobs[job].outcome = outcome
 
 
-@part
+@rare
 def decide(st: State, job: int, outcome: int, now: float) -> None:
     """Try again what may be tried again; free or doom the children."""
     again = outcome in (_FAILED, _OUTAGE, _FULL, _NO_REPLICA)
@@ -430,7 +430,7 @@ def decide(st: State, job: int, outcome: int, now: float) -> None:
             push(st, max(now, st.jobs[child].submit), READY, child, 0)
 
 
-@part
+@rare
 def break_off(st: State, slot: int, outcome: int, now: float) -> None:
     """End an attempt in the middle of something."""
     slots = st.slots
@@ -444,7 +444,7 @@ def break_off(st: State, slot: int, outcome: int, now: float) -> None:
     give_up(st, slot, outcome, now)
 
 
-@part
+@rare
 def give_up(st: State, slot: int, outcome: int, now: float) -> None:
     """End an attempt that has no flow."""
     if st.slots[slot].replica >= 0:

@@ -12,7 +12,7 @@ that meet at other links are solved together, and only those that something chan
 
 import numpy as np
 
-from gridtwin.sim.kernel.jit import part
+from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.state import State
 
 __all__ = ["EFFICIENCY", "GAMMA", "LATENCY", "SCALE", "add_flow", "first_class", "level"]
@@ -83,7 +83,7 @@ def merge(st: State, a: int, b: int) -> int:
     return root
 
 
-@part
+@rare
 def unlink(st: State, root: int, slot: int) -> int:
     """Take a flow out of its heap; return the root."""
     slots = st.slots
@@ -122,7 +122,7 @@ def alone(st: State, c: int, now: float) -> None:
         set_key(st, c, np.inf)
 
 
-@part
+@rare
 def _note(
     st: State,
     c: int,
@@ -225,7 +225,7 @@ def end_flow(
     return slot  # type: ignore[no-any-return]
 
 
-@part
+@rare
 def drop_flow(
     st: State,
     slot: int,
@@ -248,7 +248,7 @@ def drop_flow(
         alone(st, c, now)
 
 
-@part
+@rare
 def _component(
     st: State,
     seed: int,
@@ -306,7 +306,7 @@ def _fix(st: State, c: int, value: float, stamp: int) -> None:
             links[link].open -= 1
 
 
-@part
+@rare
 def _fill(
     st: State,
     count: int,
@@ -369,7 +369,7 @@ def _fill(
         left = kept
 
 
-@part
+@rare
 def level(
     st: State,
     now: float,

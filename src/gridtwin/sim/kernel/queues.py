@@ -3,7 +3,7 @@
 import numpy as np
 
 from gridtwin.sim.kernel.codes import Backfilling, Ordering
-from gridtwin.sim.kernel.jit import part
+from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.life import begin, note_load
 from gridtwin.sim.kernel.state import State
 
@@ -73,7 +73,7 @@ def _before(st: State, a: int, b: int) -> bool:
     return first > second or (first == second and st.attempts[a].order < st.attempts[b].order)
 
 
-@part
+@rare
 def _join(st: State, a: int, b: int) -> int:
     """Join two heaps of attempts by priority (skew heaps; `next` and `previous` are below)."""
     attempts = st.attempts
@@ -94,7 +94,7 @@ def _join(st: State, a: int, b: int) -> int:
         a = right
 
 
-@part
+@rare
 def _append_user(st: State, a: int) -> None:
     attempts, s, users = st.attempts, st.attempts[a].site, st.users
     user = st.jobs[attempts[a].job].user
@@ -109,7 +109,7 @@ def _append_user(st: State, a: int) -> None:
     users[s, user, 1] = a
 
 
-@part
+@rare
 def _least_used(st: State, s: int, now: float) -> int:
     """Return the first job of the user that used the site least lately."""
     best, lowest, half_life = -1, np.inf, st.world[0].half_life
@@ -145,7 +145,7 @@ def _take(st: State, s: int, a: int, now: float) -> None:
         _take_user(st, s, a, now)
 
 
-@part
+@rare
 def _take_user(st: State, s: int, a: int, now: float) -> None:
     """Take a user's first job out; count what it asked for as used from now on."""
     users, usage, job = st.users, st.usage, st.attempts[a].job

@@ -31,70 +31,73 @@ __all__ = [
 
 Table = Any  # a record array; numpy's types do not know fields
 
-_I, _F = np.int64, np.float64
+_S, _I, _F = np.int32, np.int64, np.float64
 
 JOB = np.dtype(
     [
-        ("submit", _F),
-        ("cores", _I),
+        ("cores", _S),
         ("memory", _F),  # bytes of the whole job; 0: not limited
+        ("output", _F),  # bytes written at the end
+        ("outcome", _S),  # of the last attempt; below 0: -1 - the attempt that runs or waits
+        ("attempts", _S),  # so far
+        ("request", _F),  # s from the start on, then it is killed; inf: never
+        ("access", _S),  # how it reads its inputs: COPY or STREAM
+        ("site", _S),  # where it has to run; -1: as the broker says
+        ("submit", _F),
+        ("waits_for", _S),  # parents that have not finished
         ("flop", _F),  # work of each core; NaN: `run` holds everywhere
         ("run", _F),  # s
-        ("request", _F),  # s from the start on, then it is killed; inf: never
+        ("kind", _S),  # row of the failure tables
+        ("user", _S),
         ("priority", _F),  # higher is first
-        ("output", _F),  # bytes written at the end
-        ("output_file", _I),  # -1: the output is nobody's input
-        ("user", _I),
-        ("kind", _I),  # row of the failure tables
-        ("site", _I),  # where it has to run; -1: as the broker says
-        ("access", _I),  # how it reads its inputs: COPY or STREAM
-        ("waits_for", _I),  # parents that have not finished
-        ("attempts", _I),  # so far
-        ("outcome", _I),  # of the last attempt
-    ]
+        ("output_file", _S),  # -1: the output is nobody's input
+    ],
+    align=True,
 )
 ATTEMPT = np.dtype(
     [
-        ("job", _I),
-        ("number", _I),  # 0 is the first
-        ("site", _I),
-        ("pool", _I),
+        ("job", _S),
+        ("number", _S),  # 0 is the first
+        ("site", _S),
+        ("pool", _S),
         ("ready", _F),  # when the broker had it
         ("start", _F),  # when it got its cores
         ("staged", _F),  # when its last input was there
         ("computed", _F),  # when its payload ended
         ("end", _F),  # when it gave back its cores
-        ("outcome", _I),
-        ("code", _I),  # row of the failures' codes, -1: none
-        ("next", _I),  # in the site's queue; the heap of a queue by priority uses both
-        ("previous", _I),
+        ("outcome", _S),
+        ("code", _S),  # row of the failures' codes, -1: none
+        ("next", _S),  # in the site's queue; the heap of a queue by priority uses both
+        ("previous", _S),
         ("order", _I),  # by which equals stand in the queue
-    ]
+    ],
+    align=True,
 )
-SLOT = np.dtype(  # a running attempt, and the one flow it may have
+SLOT = np.dtype(  # a running attempt, and the one flow it may have; the first cache line is hot
     [
-        ("attempt", _I),  # -1: free, `next` is the next free one
-        ("next", _I),
-        ("phase", _I),
-        ("stamp", _I),  # timers with another stamp are void
-        ("flow_stamp", _I),  # the same for the start of a flow
-        ("input", _I),  # the input that is read
+        ("attempt", _S),  # -1: free, `next` is the next free one
+        ("next", _S),
+        ("phase", _S),
+        ("stamp", _S),  # timers with another stamp are void
+        ("flow_stamp", _S),  # the same for the start of a flow
+        ("input", _S),  # the input that is read
+        ("class_", _S),  # of the flow, -1: none flows
+        ("replica", _S),  # that is read, -1: none is pinned
+        ("finish", _F),  # what `CLASS.served` will be when the flow ends
+        ("left", _S),  # the heap of a class's flows
+        ("right", _S),
+        ("up", _S),
+        ("reading", _F),  # bytes of the flow
+        ("begin", _F),  # when the flow was asked for
+        ("source", _S),  # node of the flow
         ("bytes", _F),  # still to be asked for of this input (streams)
         ("ready", _F),  # bytes that are there and not yet worked on (streams)
-        ("reading", _F),  # bytes of the flow
         ("working", _F),  # bytes that the payload works on
         ("per_byte", _F),  # s of payload a byte (streams)
         ("worked", _F),  # bytes that the payload has done with (streams)
         ("fails", _F),  # bytes after which it fails (streams); inf: it does not
-        ("begin", _F),  # when the flow was asked for
-        ("source", _I),  # node of the flow
-        ("replica", _I),  # that is read, -1: none is pinned
-        ("class_", _I),  # of the flow, -1: none flows
-        ("finish", _F),  # what `CLASS.served` will be when the flow ends
-        ("left", _I),  # the heap of a class's flows
-        ("right", _I),
-        ("up", _I),
-    ]
+    ],
+    align=True,
 )
 SITE = np.dtype(
     [
@@ -159,12 +162,13 @@ CLASS = np.dtype(  # flows of one route share one rate
 )
 CROSSING = np.dtype(  # of a class and a link
     [
-        ("link", _I),
-        ("class_", _I),
+        ("link", _S),
+        ("class_", _S),
         ("use", _F),  # of the link by a byte of the class
-        ("next", _I),
-        ("previous", _I),
-    ]
+        ("next", _S),
+        ("previous", _S),
+    ],
+    align=True,
 )
 LINK = np.dtype(
     [
@@ -182,27 +186,29 @@ LINK = np.dtype(
 )
 REPLICA = np.dtype(
     [
-        ("file", _I),
-        ("node", _I),
-        ("next", _I),  # of the file
-        ("older", _I),  # in the cache
-        ("newer", _I),
-        ("pins", _I),
-        ("cached", _I),  # whether it may be thrown away
-    ]
+        ("file", _S),
+        ("node", _S),
+        ("next", _S),  # of the file
+        ("older", _S),  # in the cache
+        ("newer", _S),
+        ("pins", _S),
+        ("cached", _S),  # whether it may be thrown away
+    ],
+    align=True,
 )
-EVENT = np.dtype([("time", _F), ("order", _I), ("kind", _I), ("id", _I), ("stamp", _I)])
+EVENT = np.dtype([("time", _F), ("what", _I)])  # kind, id and stamp in one number
 TRANSFER = np.dtype(
     [
-        ("attempt", _I),
-        ("file", _I),
-        ("kind", _I),
-        ("source", _I),
-        ("destination", _I),
+        ("attempt", _S),
+        ("file", _S),
+        ("kind", _S),
+        ("source", _S),
+        ("destination", _S),
         ("bytes", _F),
         ("start", _F),
         ("end", _F),
-    ]
+    ],
+    align=True,
 )
 WORLD = np.dtype(  # one row
     [

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gridtwin.sim.kernel.jit import part
+from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.state import State
 
 __all__ = ["keep", "replica_for", "touch", "write"]
@@ -21,7 +21,7 @@ def replica_for(st: State, file: int, node: int) -> int:
     return best
 
 
-@part
+@rare
 def touch(st: State, r: int) -> None:
     """Say that a copy in a cache was used now."""
     node, replicas = st.replicas[r].node, st.replicas
@@ -93,7 +93,7 @@ def _remove(st: State, r: int) -> None:
     st.world[0].free_replica = r
 
 
-@part
+@rare
 def keep(st: State, file: int, node: int) -> None:
     """Put a copy of a file that was read into a node's cache, if it has room or can make it.
 
@@ -120,7 +120,7 @@ def keep(st: State, file: int, node: int) -> None:
     nodes[node].cached += size
 
 
-@part
+@rare
 def write(st: State, file: int, node: int, size: float) -> bool:
     """Keep what a job wrote; return whether there was room. `file` is -1 for nobody's input."""
     if st.nodes[node].used + size > st.nodes[node].capacity:
