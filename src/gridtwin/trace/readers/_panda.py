@@ -104,7 +104,8 @@ def repaired(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     """
     words = "have a time of 1970 in {}, where it was never set: taken as unknown"
     unset = {words.format(name): int((rows[name] <= _NOT_SET).sum()) for name in TIMES}
-    ids = [identity(name) for name in ("pandaid", "jeditaskid", "parentid", *_ERRORS)]
+    numbers = ("pandaid", "jeditaskid", "parentid", *_ERRORS)
+    ids = [identity(name) for name in numbers if rows[name].str.contains(r"[.eE]").any()]
     lower = pl.col(_LOWER).str.to_lowercase()
     set_times = [pl.when(pl.col(name) > _NOT_SET).then(pl.col(name)) for name in TIMES]
     rows = rows.with_columns(*ids, lower, *set_times)

@@ -64,6 +64,9 @@ def from_table(table: Table) -> Scan:
 
 def _files(info: pl.Series, notes: list[str]) -> list[pl.Series]:
     """Return the number and the bytes of the files in ``files_info``, JSON of {file: bytes}."""
+    if not info.count():
+        nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(info))
+        return [nothing.alias("_files"), nothing.alias("_bytes")]
     counts: list[float | None] = []
     sizes: list[float | None] = []
     wrong = 0
