@@ -380,7 +380,9 @@ class _Layout:
         cap = min((self.given[k].bandwidth for k in there), default=np.inf)
         if latency > 0.0:
             cap = min(cap, GAMMA / (2.0 * latency))
-        penalty = latency + sum(SCALE / self.given[k].bandwidth for k in there if cap > 0.0)
+        penalty = 1.0  # as SimGrid has it for routes without latency
+        if latency > 0.0:
+            penalty = latency + sum(SCALE / self.given[k].bandwidth for k in there if cap > 0.0)
         use: dict[int, float] = {}
         for path, share in ((there, 1.0), (back, 0.05)):
             for k in path:
@@ -393,7 +395,7 @@ class _Layout:
         pipe = min((self.given[k].bandwidth / share for k, share in use.items()), default=np.inf)
         wait = latency + delay / LATENCY
         self.classes.append(
-            (wait, penalty or 1.0, min(cap, pipe), pipe, first, len(self.crossings))
+            (wait, penalty, min(cap, pipe), pipe, first, len(self.crossings))
         )
         self.known[key] = c
         return c
