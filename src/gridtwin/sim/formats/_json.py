@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from gridtwin.sim.units import Kind, quantity
 __all__ = ["amount", "load", "mapping", "naming", "number", "only", "sequence", "string", "whole"]
 
 _MOST = 2**53
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def load(path: Path) -> Any:  # noqa: ANN401 - any JSON value
@@ -23,13 +25,15 @@ def load(path: Path) -> Any:  # noqa: ANN401 - any JSON value
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-        return json.loads(
-            data.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_constant
-        )
+        text = data.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        if _SURROGATE.search(text):  # half a pair is no text: this fails then
+            json.dumps(value, ensure_ascii=False).encode()
     except FileNotFoundError as error:
         raise FormatError(f"{path}: there is no such file; expected a JSON document") from error
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise FormatError(f"{path} is no JSON document that can be read: {error}") from error
+    return value
 
 
 @contextmanager

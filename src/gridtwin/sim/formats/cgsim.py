@@ -162,7 +162,7 @@ def reference_speed(site: Site) -> float | None:
     given = amount(words, f"{site.name}.GFLOPS", "speed")
     if not given:
         return None
-    return min(given, given * 1e9, key=lambda value: abs(math.log(value / speed)))
+    return min(given, given * 1e9, key=lambda value: abs(math.log(value) - math.log(speed)))
 
 
 def _configured(path: Path) -> Platform:

@@ -38,7 +38,7 @@ def read_events(path: Path | str) -> JobTable:
 
     An attempt begins with the first event of a job and after each end of one. Raises `FormatError`
     where the file, its table or an event is not as it must be, naming the event's ``_ID``.
-    Memory: about 200 bytes for each event of a job.
+    Memory: about 350 bytes for each event.
     """
     path = Path(path)
     with _opened(path) as base:

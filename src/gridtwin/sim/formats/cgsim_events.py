@@ -126,16 +126,17 @@ def write_events(
 
     Raises `InputError` for another form, attempts without ``job_id``, ``submit_time`` or ``site``,
     several attempts of a job where one begins before the last has ended, and transfers that lack a
-    column. Memory: the frames, about 300 bytes for each event, and one chunk of 50,000 rows.
+    column. Memory: the frames, 150 (`track4`) or 300 bytes for each event, and one chunk.
     """
     if form not in get_args(Form):
         raise InputError(f"form is {form!r}; expected {' or '.join(get_args(Form))}")
     moved = _transfers(transfers)
     rows = _attempts(attempts, moved)
     if form == "track4":
-        columns, events = TRACK4, _track4(_states(rows, platform))
+        columns, events = TRACK4, _track4(rows, _states(rows), platform)
     else:
-        columns, events = DATA, _data_events(_activities(rows, moved, platform), platform)
+        columns = DATA
+        events = _data_events(rows, moved, _activities(rows, moved), platform)
     with writing(path) as temporary, closing(sqlite3.connect(temporary)) as base:
         base.execute("PRAGMA journal_mode = OFF")
         _fill(base, "EVENTS", columns, events)
@@ -199,43 +200,65 @@ def _attempts(attempts: JobTable, moved: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def _states(rows: pl.DataFrame, platform: Platform | None) -> pl.DataFrame:
-    """Return the changes of state in order of time, with the state of the site after each."""
-    rows = rows.with_row_index("_row")
+def _states(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the changes of state in order of time, with the state of the site after each.
+
+    ``_row`` is the attempt's position in `rows`; no more of it is repeated in each event.
+    """
     final = pl.col("status").is_in(ENDED)
+    ended = pl.when(final).then("end_time")
     state = pl.when(pl.col("status") == "finished").then(4).otherwise(5)
-    moments = [
-        rows.with_columns(_time="submit_time", _state=0),
-        rows.filter(pl.col("site") != "").with_columns(_time="submit_time", _state=1),
-        rows.with_columns(_time="start_time", _state=2),
-        rows.with_columns(_time="_payload", _state=3),
-        rows.filter(final).with_columns(_time="end_time", _state=state),
-    ]
+    placed = pl.when(pl.col("site") != "").then("submit_time")
+    moments = (("submit_time", 0), (placed, 1), ("start_time", 2), ("_payload", 3), (ended, state))
+    begun = pl.max_horizontal("submit_time", "start_time")
+    numbered = rows.with_row_index("_row")
     events = pl.concat(
-        [m.with_columns(pl.col("_state").cast(pl.Int64)) for m in moments]
+        numbered.select(
+            "_row",
+            _as(time).alias("_time"),
+            _as(state).cast(pl.Int8).alias("_state"),
+            # at one instant what ends comes first, but not before its own begin
+            _ends=pl.lit(value=time is ended) & (begun < ended),
+        )
+        for time, state in moments
     ).drop_nulls("_time")
-    # at one instant: what ends comes first, but not before its own begin
-    ends = (pl.col("_state") >= 4) & (pl.col("submit_time") < pl.col("_time"))
-    ends &= pl.col("start_time").fill_null(float("-inf")) < pl.col("_time")
-    events = events.sort("_time", ~ends, "_row", "_state", maintain_order=True)
-    at = pl.col("_state")
-    started = pl.col("start_time").is_not_null()
-    cores = pl.col("cores_req").fill_null(1)
-    ran = pl.col("_payload").is_not_null()
+    first = ~pl.col("_ends").fill_null(value=False)
+    events = events.sort("_time", first, "_row", "_state", maintain_order=True).drop("_ends")
+    of = {
+        "_site": rows["site"].rank("dense"),
+        "_cores": rows["cores_req"].fill_null(1),
+        "_began": rows["start_time"].is_not_null(),
+        "_ran": rows["_payload"].is_not_null(),
+        "_home": rows["site"] != "",
+    }
+    at, over = pl.col("_state"), pl.col("_state") >= 4
+    marked = events.with_columns(value.gather(events["_row"]).alias(k) for k, value in of.items())
+    began, cores = pl.col("_began"), pl.col("_cores")
     change = {
-        "_pending": pl.when(at == 1).then(1).when((at == 2) | ((at >= 4) & ~started)).then(-1),
-        "_running": pl.when(at == 3).then(1).when((at >= 4) & ran).then(-1),
+        "_pending": pl.when(at == 1).then(1).when((at == 2) | (over & ~began)).then(-1),
+        "_running": pl.when(at == 3).then(1).when(over & pl.col("_ran")).then(-1),
         "_finished": pl.when(at == 4).then(1),
         "_failed": pl.when(at == 5).then(1),
-        "_busy": pl.when(at == 2).then(cores).when((at >= 4) & started).then(-cores),
+        "_busy": pl.when(at == 2).then(cores).when(over & began).then(-cores),
+        "_system": pl.when(pl.col("_home")).then(0).when(at == 0).then(1).when(over).then(-1),
     }
-    events = events.with_columns(
-        value.fill_null(0).cast(pl.Int64).cum_sum().over("site").alias(name)
+    counts = (
+        value.fill_null(0).cast(pl.Int64).cum_sum().over("_site").alias(name)
         for name, value in change.items()
     )
-    homeless = pl.col("site") == ""
-    step = pl.when(homeless & (at == 0)).then(1).when(homeless & (at >= 4)).then(-1)
-    events = events.with_columns(step.fill_null(0).cum_sum().alias("_system"))
+    return marked.select("_row", "_state", "_time", *counts)
+
+
+def _as(value: str | int | pl.Expr) -> pl.Expr:
+    """Return a column by name, a constant, or the expression that it is."""
+    if isinstance(value, pl.Expr):
+        return value
+    return pl.col(value) if isinstance(value, str) else pl.lit(value)
+
+
+def _track4(
+    rows: pl.DataFrame, events: pl.DataFrame, platform: Platform | None
+) -> Iterator[tuple[Any, ...]]:
     sites = platform.sites if platform else ()
     total = {site.name: site.cores for site in sites}
     hosts = {site.name: sum(pool.hosts for pool in site.pools) for site in sites}
@@ -244,69 +267,75 @@ def _states(rows: pl.DataFrame, platform: Platform | None) -> pl.DataFrame:
         for known in (total, hosts)
     )
     free = pl.when(have > 0).then(have - pl.col("_busy")).otherwise(0)
-    return events.with_columns(_free=free, _hosts=pl.when(have > 0).then(free * width // have))
-
-
-def _track4(events: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
     flop = pl.col("work") * FLOPS_PER_HS23
-    whole = {"input_files", "output_files", "input_bytes", "output_bytes"}
     columns = [
         pl.col("job_id"),
-        pl.lit(""),
-        pl.lit(pl.Series(STATES)).gather("_state").alias("state"),
+        pl.lit("").alias("cpu"),
+        pl.col("_state").replace_strict(dict(enumerate(STATES)), return_dtype=pl.String),
         pl.col("_time"),
         pl.col("site"),
-        pl.col("_free"),
-        pl.col("_hosts").fill_null(0),
+        free.alias("cores"),
+        pl.when(have > 0).then(free * width // have).otherwise(0).alias("cpus"),
         flop.round().cast(pl.Int64, strict=False).cast(pl.String).fill_null(""),
-        *(pl.col(name).fill_null(0).round().cast(pl.Int64) for name in ATTEMPT if name in whole),
+        *(
+            pl.col(name).fill_null(0).round().cast(pl.Int64)
+            for name in ("input_files", "output_files", "input_bytes", "output_bytes")
+        ),
         *(pl.col(f"_{name}") for name in ("system", "pending", "running", "finished", "failed")),
     ]
     for chunk in events.iter_slices(_CHUNK):
-        yield from chunk.select(*columns).iter_rows()
+        yield from chunk.hstack(rows[chunk["_row"]]).select(columns).iter_rows()
 
 
-def _activities(rows: pl.DataFrame, moved: pl.DataFrame, platform: Platform | None) -> pl.DataFrame:
-    """Return begins and ends in order of time: allocations, executions, transfers."""
-    states = _states(rows, platform).filter(pl.col("_state") >= 2)
-    busy = states.select("_row", "_busy", _kind=pl.col("_state").replace_strict(_KIND_OF_STATE))
-    rows = rows.with_row_index("_row")
+def _activities(rows: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    """Return begins and ends in order of time: of allocations, executions, transfers.
+
+    ``_row`` is the attempt's position in `rows`, ``_move`` the transfer's in `moved`.
+    """
     final = pl.col("status").is_in(ENDED)
     never = final & pl.col("start_time").is_null()
-    parts = [
-        rows.with_columns(_time="submit_time", _kind=0),
-        rows.with_columns(_time=pl.when(never).then("end_time").otherwise("start_time"), _kind=1),
-        rows.with_columns(_time="_payload", _kind=4),
-        rows.filter(final & pl.col("_payload").is_not_null()).with_columns(
-            _time="end_time", _kind=5
-        ),
-    ]
-    events = pl.concat([p.with_columns(pl.col("_kind").cast(pl.Int64)) for p in parts])
-    events = events.join(
-        busy, on=("_row", "_kind"), how="left", maintain_order="left"
-    ).with_columns(_order=pl.col("_row").cast(pl.Int64))
+    moments = (
+        pl.col("submit_time"),
+        pl.when(never).then("end_time").otherwise("start_time"),
+        pl.col("_payload"),
+        pl.when(final & pl.col("_payload").is_not_null()).then("end_time"),
+    )
+    numbered = rows.with_row_index("_row")
+    states = _states(rows).filter(pl.col("_state") >= 2)
+    busy = states.select(
+        "_row", "_busy", _kind=pl.col("_state").replace_strict(_KIND_OF_STATE, return_dtype=pl.Int8)
+    )
+    events = pl.concat(
+        numbered.select("_row", _time=time, _kind=pl.lit(kind, pl.Int8))
+        for time, kind in zip(moments, (0, 1, 4, 5), strict=True)
+    ).drop_nulls("_time")
+    events = events.join(busy, on=("_row", "_kind"), how="left", maintain_order="left")
     place = moved.with_row_index("_move").join(
-        rows.select("job_id", "attempt", "_row"), on=("job_id", "attempt"), how="left"
+        numbered.select("job_id", "attempt", "_row"), on=("job_id", "attempt"), how="left"
     )
     lost = place.filter(pl.col("_row").is_null())
     if lost.height:
         raise InputError(f"transfers of job {lost['job_id'][0]!r}, which has no such attempt")
-    for when, kind in (("start", 2), ("end", 3)):
-        part = place.with_columns(
-            _time=pl.col(when), _kind=pl.lit(kind, pl.Int64), _order=pl.col("_row").cast(pl.Int64)
-        )
-        events = pl.concat([events, part], how="diagonal_relaxed")
-    # of one attempt at one instant: in the order of the kinds; streams end before the execution
-    return events.drop_nulls("_time").sort("_time", "_order", "_kind", maintain_order=True)
+    ways = [
+        place.select("_row", "_move", _time=when, _kind=pl.lit(kind, pl.Int8))
+        for when, kind in (("start", 2), ("end", 3))
+    ]
+    events = pl.concat([events, *ways], how="diagonal").drop_nulls("_time")
+    # of one attempt at one instant: in the order of the kinds
+    return events.sort("_time", "_row", "_kind", maintain_order=True)
 
 
-def _data_events(events: pl.DataFrame, platform: Platform | None) -> Iterator[tuple[Any, ...]]:
+def _data_events(
+    rows: pl.DataFrame, moved: pl.DataFrame, events: pl.DataFrame, platform: Platform | None
+) -> Iterator[tuple[Any, ...]]:
     total = {site.name: site.cores for site in platform.sites} if platform else {}
     speed = {site.name: site.speed for site in platform.sites} if platform else {}
     ways: dict[tuple[str, str], dict[str, float]] = {}
     names = ("JobAllocation", "JobAllocation", *("FileTransfer",) * 2, *("JobExecution",) * 2)
+    details_of_moves = moved.drop("job_id", "attempt")
     for chunk in events.iter_slices(_CHUNK):
-        for row in chunk.iter_rows(named=True):
+        moves = details_of_moves.select(pl.all().gather(chunk["_move"]))
+        for row in chunk.hstack(rows[chunk["_row"]]).hstack(moves).iter_rows(named=True):
             kind = row["_kind"]
             if kind in (2, 3):
                 status, details = "running", _transfer(row, ways, platform, ended=kind == 3)

@@ -61,12 +61,25 @@ def draw(workloads: Iterable[JobClass], datasets: Iterable[Dataset] = (), seed: 
             )
         )
         inputs.append(own)
-    table = pl.concat(jobs, how="diagonal_relaxed")
+    table = pl.concat(jobs)
     origin = Provenance("DCSim workloads", "dcsim", table.height, notes=tuple(notes))
     return Draw(JobTable.from_frame(table, origin), pl.concat(inputs), pl.concat(files))
 
 
-_JOBS_FRAME = pl.DataFrame(schema={"job_id": pl.String})
+_JOBS_FRAME = pl.DataFrame(
+    schema={
+        "job_id": pl.String,
+        "task_id": pl.String,
+        "submit_time": pl.Float64,
+        "cores_req": pl.Int64,
+        "work": pl.Float64,
+        "mem_req": pl.Float64,
+        "output_files": pl.Int64,
+        "output_bytes": pl.Float64,
+        "input_files": pl.Int64,
+        "input_bytes": pl.Float64,
+    }
+)
 _INPUTS_FRAME = pl.DataFrame(
     schema={"job_id": pl.String, "file": pl.String, "bytes": pl.Float64, "access": pl.String}
 )
