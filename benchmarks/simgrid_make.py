@@ -73,7 +73,11 @@ SCENARIOS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "uplink_unequal": (UPLINK | FAST | LATE, {"big": 2}),
     "uplink_batches": (UPLINK | FAST | LATE, {"batch": 20}),
-    "uplink_equal_batches": (UPLINK, {"batch": 30, "same": True}),
+    # with its defaults SimGrid 4.1 is wrong where equal routes' flows start at the same instant
+    "uplink_equal_batches": (
+        UPLINK | {"simgrid_config": ["network/optim:Full"]},
+        {"batch": 30, "same": True},
+    ),
     "lan_host": (BASE | {"lan_bandwidth_Bps": 3e7}, {"big": 2}),
     "lan_site": (UPLINK | {"lan_bandwidth_Bps": 4e7, "lan_scope": "site"}, {"big": 2}),
     "origin_fatpipe": (UPLINK | FAST | LATE | {"origin_link_sharing": "fatpipe"}, {"big": 2}),

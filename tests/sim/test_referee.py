@@ -200,6 +200,20 @@ def test_a_platform_and_its_jobs_become_a_case():
 
 
 @needs_simgrid
+def test_flows_that_start_together_need_simgrid_to_share_everything_anew():
+    """The second escapes its own link by default, as it shares the first link of its route."""
+    hosts = [Host(0, 1, 1e9), Host(1, 1, 1e9)]
+    links = [Link("up", 1e9, 0.002), Link("a", 1e8, 0.005), Link("b", 1e8, 0.005)]
+    given = {"submit": [0.0, 0.0], "input_bytes": 10**9, "flop": 0.0, "site": [0, 1]}
+    routes = {(0, 0): ("up", "a"), (0, 1): ("up", "b")}
+    out = referee(Case.of(hosts, links, routes, **given, config=["network/optim:Full"]))
+    latency, bare = 13.01 * 0.007, 1e9 / (0.97 * 1e8)
+    np.testing.assert_allclose(out.end, latency + bare * 1.05, rtol=1e-12)
+    out = referee(Case.of(hosts, links, routes, **given))
+    np.testing.assert_allclose(out.end, [latency + bare * 1.05, latency + bare], rtol=1e-12)
+
+
+@needs_simgrid
 def test_simgrid_runs_a_platform():
     jobs = workload(site=np.arange(40) % 2)
     out = referee(Case.from_platform(ORIGIN, jobs))

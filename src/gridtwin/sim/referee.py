@@ -74,6 +74,10 @@ class Case:
     source: NDArray[np.int64]
     back: Mapping[tuple[int, int], tuple[str, ...]]
     """The way back where it is not the same in reverse, for the 5 % of traffic that goes there."""
+    config: tuple[str, ...] = ()
+    """SimGrid's settings, such as ``"network/optim:Full"``. By default 4.1 shares anew only what
+    changed, and where flows of several routes that begin with the same link start at the same
+    instant, all but the first escape the links behind it; with Full they do not."""
 
     @classmethod
     def of(
@@ -91,6 +95,7 @@ class Case:
         source: ArrayLike = 0,
         input_job: ArrayLike | None = None,
         back: Mapping[tuple[int, int], tuple[str, ...]] | None = None,
+        config: Sequence[str] = (),
     ) -> "Case":
         """Check and complete a case; raise `InputError` for what the referee cannot run.
 
@@ -122,6 +127,7 @@ class Case:
             submit=when,
             input_job=reads,
             back={ends: ways(path) for ends, path in (back or {}).items()},
+            config=tuple(config),
             **columns,
         )
         _check(case)

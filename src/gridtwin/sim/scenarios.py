@@ -16,6 +16,7 @@ and flop/s; a value with * may be a list with one entry per site, or a text such
 ``wan_sharing``            ``shared`` (default), ``fatpipe`` or ``split``; so ``lan_sharing``,
                            ``origin_link_sharing``
 ``lan_scope``              ``host`` (default): one LAN link per host; ``site``: one per site
+``simgrid_config``         list of SimGrid's settings other than the defaults
 ========================== =====================================================================
 
 Other keys describe the file to its reader. The jobs' columns are job, submit, input_bytes, flops,
@@ -92,6 +93,7 @@ def build(grid: Mapping[str, Any], jobs: pl.DataFrame) -> Case:
         flop=jobs["flops"].to_numpy(),
         cores=jobs["cores"].to_numpy() if "cores" in jobs.columns else 1,
         source=ORIGIN,
+        config=grid.get("simgrid_config", ()),
     )
 
 

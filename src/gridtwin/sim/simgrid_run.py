@@ -29,7 +29,8 @@ def run(case: "Case") -> Outcome:
     One actor submits; each running job is one more.
     """
     simgrid = _simgrid()
-    engine = simgrid.Engine(["referee", "--log=root.thresh:error", "--log=no_loc"])
+    options = [f"--cfg={setting}" for setting in case.config]
+    engine = simgrid.Engine(["referee", "--log=root.thresh:error", "--log=no_loc", *options])
     hosts, sources = _build(simgrid, engine, case)
     jobs = len(case.submit)
     out = (case.site.copy(), np.full(jobs, np.nan), np.full(jobs, np.nan), np.full(jobs, np.nan))
