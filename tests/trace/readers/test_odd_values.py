@@ -72,3 +72,21 @@ def test_lists_in_panda_columns_are_json(tmp_path):
     frame = pl.DataFrame({"pandaid": ["1"], "computingsite": [["A", "B"]]})
     frame.write_parquet(tmp_path / "jobs.parquet")
     assert "A" in read(tmp_path / "jobs.parquet").collect()["queue"][0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series([[b"\xff"], None]),
+        pl.Series([{"x": b"\xff"}, {"x": None}]),
+        pl.Series([[0], [FAR]], dtype=pl.List(pl.Int64)).cast(pl.List(pl.Datetime("us"))),
+        pl.Series([["1.5"], ["x"]]).cast(pl.List(pl.Categorical)),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+@pytest.mark.parametrize("kind", ["pandaid", "job_id"])
+def test_nested_values_of_any_type_are_read(values, kind, tmp_path, capfd):
+    frame = pl.DataFrame({kind: ["1", "2"], "user": values, "produsername": values})
+    frame.write_parquet(tmp_path / "jobs.parquet")
+    assert len(read(tmp_path / "jobs.parquet", rejects=tmp_path / "rejects.csv")) == 2
+    assert capfd.readouterr().err == ""

@@ -1,6 +1,7 @@
 """Rows that have types already, from Parquet or a database: what they say of jobs."""
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from gridtwin.core.errors import FormatError
 from gridtwin.trace.readers import LINE, RAW, REJECT, Scan, panda
@@ -99,7 +100,28 @@ def _plain(column: pl.Series) -> pl.Series:
 
 
 def _json(column: pl.Series) -> pl.Series:
+    """Return nested values as JSON: times and bytes in them are numbers."""
+    if column.dtype != pl.Object:
+        column = column.cast(_spelled(column.dtype), strict=False)
     return column.to_frame().select(pl.struct(pl.all()).struct.json_encode()).to_series()
+
+
+def _spelled(dtype: pl.DataType) -> pl.DataType:
+    """Return the type of the same shape that JSON can spell."""
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return pl.List(_spelled(_instance(dtype.inner)))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({f.name: _spelled(_instance(f.dtype)) for f in dtype.fields})
+    if dtype == pl.Binary:
+        return pl.List(pl.UInt8())
+    if dtype.is_temporal():
+        return pl.Int64()
+    plain = dtype.is_integer() or dtype.is_float() or dtype in (pl.Boolean, pl.Null)
+    return dtype if plain else pl.String()
+
+
+def _instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    return dtype if isinstance(dtype, pl.DataType) else dtype()
 
 
 def _seconds(column: pl.Series) -> pl.Series:
