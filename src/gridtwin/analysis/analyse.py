@@ -53,7 +53,7 @@ def analyse(
     jobs
         Any table; over a file that is scanned it is read in batches, once for each analysis.
         Peak memory: 24 bytes a job (submit times and senders), about 200 bytes for each
-        (site, day, task) triple, and what the batches take.
+        (site, four hours, user, task), and what the batches take.
     queue_map
         ``queue``, ``site``: the site of each queue, put in place of the table's own.
     names

@@ -67,7 +67,7 @@ def _ends(jobs: JobTable, frames: Frames) -> Found:
         yield "component_share_sum", Kpi(total, "share", text, n)
     if (days := frames.get("site_days")) is not None:
         tested = days.drop_nulls("p_value").height
-        text = "Site-days on which many senders fail more than they do elsewhere."
+        text = "Site-days on which several senders fail at once, more than they do elsewhere."
         yield "incident_site_days", Kpi(int(days["incident"].sum()), "site-days", text, tested)
 
 

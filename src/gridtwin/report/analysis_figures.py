@@ -218,7 +218,7 @@ def _failures(frames: Frames, unit: str) -> Made:
     chart = draw.strip(rows, "failed jobs", days=(dates[0], dates[-1]))
     text = (
         f"{count(flagged.height)} of {count(days.drop_nulls('p_value').height)} site-days have "
-        "many senders with more failures than they have elsewhere, of kinds that a site can cause "
+        "several senders that fail at once more than elsewhere, of kinds that a site can cause "
         "(wanted false discovery rate 5 %)."
     )
     if flagged["site"].n_unique() > 30:
