@@ -90,7 +90,7 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         raise InputError(f"fair share among {users} users at {len(sites)} sites; above 50 million")
     shares = (len(sites), users) if fair else (0, 0)
     outages = faults.calendar(platform.names)
-    heap = np.empty(2 + 3 * n * most + 4 * slots + len(outages) + len(children[1]), EVENT)
+    heap = np.empty(2 + 4 * n * most + 4 * slots + len(outages) + len(children[1]), EVENT)
     heap[0] = (0.0, 0)
     width = 1 << max(len(classes) - 1, 0).bit_length()
     state = State(

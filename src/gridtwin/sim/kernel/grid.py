@@ -244,11 +244,11 @@ def _clock(version: str) -> Any:  # noqa: ANN401 - numba is untyped
                 stop = _event(st, ask, now)
                 events += 1
             while arrived < n and st.jobs[arrived].submit <= now and not stop:
-                if st.jobs[arrived].waits_for == 0:
-                    stop = _ready(st, ask, arrived, now)
                 arrived += 1
+                world[0].arrived = arrived  # from now on its last parent's end makes it ready
+                if st.jobs[arrived - 1].waits_for == 0:
+                    stop = _ready(st, ask, arrived - 1, now)
                 events += 1
-            world[0].arrived = arrived
             k = 0
             while k < world[0].touched:
                 serve_queue(st, st.touched[k], now)

@@ -426,8 +426,8 @@ def decide(st: State, job: int, outcome: int, now: float) -> None:
             push(st, now, DOOMED, child, 0)
             continue
         st.jobs[child].waits_for -= 1
-        if st.jobs[child].waits_for == 0:
-            push(st, max(now, st.jobs[child].submit), READY, child, 0)
+        if st.jobs[child].waits_for == 0 and child < st.world[0].arrived:
+            push(st, now, READY, child, 0)
 
 
 @rare
