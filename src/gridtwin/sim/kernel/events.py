@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gridtwin.sim.kernel.jit import part
+from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.state import State
 
 __all__ = [
@@ -101,7 +101,7 @@ def pop(st: State) -> int:
     return first  # type: ignore[no-any-return]
 
 
-@part
+@rare
 def uniform(st: State, job: int, number: int, draw: int) -> float:
     """Return a number in [0, 1) for a draw of an attempt (Steele et al., OOPSLA 2014: SplitMix)."""
     x = np.uint64(st.world[0].seed) * np.uint64(0x9E3779B97F4A7C15)

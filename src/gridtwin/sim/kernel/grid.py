@@ -21,7 +21,14 @@ from gridtwin.sim.kernel.events import (
     uniform,
 )
 from gridtwin.sim.kernel.jit import compiled, part, rare, sources
-from gridtwin.sim.kernel.life import break_off, decide, flow_begins, flow_ends, note_load, timer
+from gridtwin.sim.kernel.life import (
+    break_off,
+    decide,
+    flow_begins,
+    flow_ends,
+    note_load,
+    timer,
+)
 from gridtwin.sim.kernel.network import end_flow, level
 from gridtwin.sim.kernel.queues import enter, serve_queue
 from gridtwin.sim.kernel.state import State
@@ -93,7 +100,7 @@ def _other(st: State, job: int, avoid: int) -> int:
     return -1
 
 
-@part
+@rare
 def _site_for(st: State, job: int, last: int) -> int:
     """Return where an attempt goes; a retry may avoid the site of the last one."""
     fixed = st.jobs[job].site
@@ -108,7 +115,7 @@ def _site_for(st: State, job: int, last: int) -> int:
     return s  # type: ignore[no-any-return]
 
 
-@part
+@rare
 def _arrive(st: State, job: int, s: int, now: float) -> None:
     """Make an attempt of a job and send it to a site."""
     attempts, a = st.attempts, st.world[0].attempts
@@ -145,7 +152,7 @@ def _outage(st: State, row: int, now: float) -> None:
     st.sites[s].open = share
     note_load(st, s)
     if not st.sites[s].touched:
-        st.touched[st.world[0].touched] = s
+        st.touched[st.world[0].touched % len(st.touched)] = s
         st.world[0].touched += 1
         st.sites[s].touched = 1
     if share > 0.0 or not st.world[0].kill:
@@ -163,7 +170,7 @@ def _doom(st: State, job: int, now: float) -> None:
         decide(st, job, _PARENT, now)
 
 
-@part
+@rare
 def _event(st: State, ask: object, now: float) -> int:
     """Do what the first event of the heap says; return 1 to stop."""
     what = pop(st)
@@ -188,7 +195,7 @@ def _event(st: State, ask: object, now: float) -> int:
     return 0
 
 
-@part
+@rare
 def _ready(st: State, ask: object, job: int, now: float) -> int:
     """Broker a job; return 1 to stop."""
     if st.world[0].broker == _CALLED and st.jobs[job].site < 0:
@@ -205,14 +212,14 @@ def _ready(st: State, ask: object, job: int, now: float) -> int:
     return 0
 
 
-def _clock(version: str) -> Any:  # noqa: ANN401 - numba is untyped
+def _clock(version: str) -> Any:
     """Make the clock; `version` is there to be compiled in."""
 
     def advance(st: State, until: float, limit: int, ask: object) -> int:
         """Run the clock; return why it stopped.
 
-        `DONE`: nothing more happens. `REACHED`: the next event is after `until`. `LIMIT`: there were
-        `limit` events. `STOPPED`: `ask` gave no site for a job.
+        `DONE`: nothing more happens. `REACHED`: the next event is after `until`. `LIMIT`: there
+        were `limit` events. `STOPPED`: `ask` gave no site for a job.
         """
         if not version:
             return LIMIT
@@ -251,7 +258,7 @@ def _clock(version: str) -> Any:  # noqa: ANN401 - numba is untyped
                 events += 1
             k = 0
             while k < world[0].touched:
-                serve_queue(st, st.touched[k], now)
+                serve_queue(st, st.touched[k % len(st.touched)], now)
                 k += 1
             world[0].touched = 0
             if shared and world[0].dirty_classes:

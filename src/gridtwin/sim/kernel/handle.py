@@ -47,7 +47,7 @@ _PLACES = {name: k for k, name in enumerate(FIELDS)}
 
 @register_model(StateType)
 class _Model(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:  # noqa: ANN401 - numba is untyped
+    def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, ir.IntType(64).as_pointer())
 
 
@@ -57,7 +57,7 @@ def _typeof(state: State, context: object) -> StateType:
 
 
 @unbox(StateType)
-def _unbox(kind: Any, state: Any, c: Any) -> NativeValue:  # noqa: ANN401 - numba is untyped
+def _unbox(kind: Any, state: Any, c: Any) -> NativeValue:
     """Read the address of the list of addresses."""
     number = c.pyapi.object_getattr_string(state, "address")
     address = c.pyapi.long_as_longlong(number)
@@ -70,17 +70,17 @@ def _unbox(kind: Any, state: Any, c: Any) -> NativeValue:  # noqa: ANN401 - numb
 class _Attributes(AttributeTemplate):
     key = StateType
 
-    def generic_resolve(self, kind: Any, name: str) -> Any:  # noqa: ANN401 - numba is untyped
+    def generic_resolve(self, kind: Any, name: str) -> Any:
         return _ARRAYS.get(name)
 
 
 @lower_getattr_generic(StateType)
-def _get(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:  # noqa: ANN401
+def _get(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
     """Make an array of a field's address and lengths, which never change while code runs."""
     array_type = _ARRAYS[name]
     constant = builder.module.add_metadata([])
 
-    def word(k: int) -> Any:  # noqa: ANN401 - llvmlite is untyped
+    def word(k: int) -> Any:
         place = ir.Constant(ir.IntType(64), _WORDS * _PLACES[name] + k)
         load = builder.load(builder.gep(value, [place]))
         load.set_metadata("invariant.load", constant)

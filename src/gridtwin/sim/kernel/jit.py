@@ -12,7 +12,7 @@ __all__ = ["compiled", "part", "rare", "sources"]
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def compiled(function: Function, **options: Any) -> Function:  # noqa: ANN401 - numba's own
+def compiled(function: Function, **options: Any) -> Function:
     """Return the function compiled when it is first called.
 
     Numba keeps the machine code beside the source, else in the user's cache folder. Where it may
@@ -25,18 +25,22 @@ def compiled(function: Function, **options: Any) -> Function:  # noqa: ANN401 - 
         return njit(function, **options)  # type: ignore[no-any-return]
 
 
-def part(function: Any) -> Any:  # noqa: ANN401 - numba is untyped
+def part(function: Any) -> Any:
     """Compile a function of the grid kernel, without counting references.
 
     The kernel allocates nothing, and counting the references of the state's arrays at each call
     would cost more than the work.
     """
     return njit(
-        function, _nrt=False, error_model="numpy", no_cpython_wrapper=True, forceinline=True
+        function,
+        _nrt=False,
+        error_model="numpy",
+        no_cpython_wrapper=True,
+        forceinline=True,
     )
 
 
-def rare(function: Any) -> Any:  # noqa: ANN401 - numba is untyped
+def rare(function: Any) -> Any:
     """Compile a function of the grid kernel that is called, not copied into its callers."""
     return njit(function, _nrt=False, error_model="numpy", no_cpython_wrapper=True)
 
@@ -48,6 +52,6 @@ def sources() -> str:
     function that refers to this text as a variable of its maker is compiled anew when any changes.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.glob("[!p]*.py")):  # but plain ones
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gridtwin.sim.kernel.backfill import expect, expected, forget
 from gridtwin.sim.kernel.codes import AT_ONCE, Access, Moves, Outcome
 from gridtwin.sim.kernel.events import DOOMED, FLOW, KILL, READY, TIMER, push, uniform
 from gridtwin.sim.kernel.jit import part, rare
@@ -9,11 +10,23 @@ from gridtwin.sim.kernel.network import LATENCY, add_flow, drop_flow
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.kernel.store import keep, replica_for, touch, write
 
-__all__ = ["begin", "break_off", "flow_begins", "flow_ends", "give_up", "note_load", "timer"]
+__all__ = [
+    "begin",
+    "break_off",
+    "flow_begins",
+    "flow_ends",
+    "give_up",
+    "note_load",
+    "timer",
+]
 
 _PILOT, _FETCH, _WORK, _STREAM, _STORE = range(5)
 _COPY, _STREAMED = int(Access.COPY), int(Access.STREAM)
-_FINISHED, _FAILED, _WALLTIME = int(Outcome.FINISHED), int(Outcome.FAILED), int(Outcome.WALLTIME)
+_FINISHED, _FAILED, _WALLTIME = (
+    int(Outcome.FINISHED),
+    int(Outcome.FAILED),
+    int(Outcome.WALLTIME),
+)
 _OUTAGE, _NO_REPLICA = int(Outcome.OUTAGE), int(Outcome.NO_REPLICA)
 _FULL = int(Outcome.STORAGE_FULL)
 _IN, _BLOCKS, _OUT = int(Moves.STAGE_IN), int(Moves.STREAM), int(Moves.OUTPUT)
@@ -33,7 +46,7 @@ def note_load(st: State, s: int) -> None:
     st.load[s] = load if st.sites[s].open > 0.0 else load + 1e18
 
 
-@part
+@rare
 def begin(st: State, a: int, p: int, now: float) -> None:
     """Give an attempt cores of a pool."""
     world, slots = st.world, st.slots
@@ -46,6 +59,8 @@ def begin(st: State, a: int, p: int, now: float) -> None:
     st.pools[p].free -= st.jobs[job].cores
     st.pools[p].memory_free -= st.jobs[job].memory
     st.sites[s].running += 1
+    if st.sites[s].backfill:
+        expect(st, s, now + expected(st, job, p), st.jobs[job].cores)
     slots[slot].attempt = a
     slots[slot].class_ = -1
     slots[slot].replica = -1
@@ -74,7 +89,7 @@ def _open(st: State, slot: int, now: float) -> None:
         _fetch(st, slot, now)
 
 
-@part
+@rare
 def _ask(st: State, slot: int, c: int, size: float, now: float) -> None:
     """Ask for bytes by a class; they flow after its latency."""
     slots = st.slots
@@ -89,7 +104,7 @@ def _ask(st: State, slot: int, c: int, size: float, now: float) -> None:
         _flow(st, slot, now)
 
 
-@part
+@rare
 def _flow(st: State, slot: int, now: float) -> None:
     c = st.slots[slot].left
     add_flow(
@@ -102,7 +117,7 @@ def _flow(st: State, slot: int, now: float) -> None:
     )
 
 
-@part
+@rare
 def flow_begins(st: State, slot: int, now: float) -> None:
     """Let what was asked for flow, after the latency."""
     if st.classes[st.slots[slot].left].cap == np.inf:
@@ -137,7 +152,7 @@ def _fetch(st: State, slot: int, now: float) -> None:
     _work(st, slot, now)
 
 
-@part
+@rare
 def flow_ends(st: State, slot: int, now: float) -> None:
     """Take note of a flow that ended, and go on."""
     if st.slots[slot].phase == _FETCH:
@@ -149,11 +164,17 @@ def flow_ends(st: State, slot: int, now: float) -> None:
         st.slots[slot].reading = 0.0
         _stream(st, slot, now)
     else:
-        _log(st, slot, st.jobs[st.attempts[st.slots[slot].attempt].job].output_file, _OUT, now)
+        _log(
+            st,
+            slot,
+            st.jobs[st.attempts[st.slots[slot].attempt].job].output_file,
+            _OUT,
+            now,
+        )
         _stored(st, slot, now)
 
 
-@part
+@rare
 def _has(st: State, slot: int) -> None:
     """Let go of the source of an input that was read, and keep a copy if it was elsewhere."""
     slots, node = st.slots, st.attempts[st.slots[slot].attempt].site
@@ -165,7 +186,7 @@ def _has(st: State, slot: int) -> None:
         keep(st, file, node)
 
 
-@part
+@rare
 def _log(st: State, slot: int, file: int, kind: int, now: float) -> None:
     """Keep a transfer that ended."""
     if st.world[0].log:
@@ -209,7 +230,7 @@ def _fault(st: State, a: int) -> float:
     return st.moment[code, k] + (x - k) * (st.moment[code, k + 1] - st.moment[code, k])  # type: ignore[no-any-return]
 
 
-@part
+@rare
 def _work(st: State, slot: int, now: float) -> None:
     """Start the payload; its end is known."""
     a = st.slots[slot].attempt
@@ -228,7 +249,7 @@ def _work(st: State, slot: int, now: float) -> None:
     push(st, end, TIMER, slot, st.slots[slot].stamp)
 
 
-@part
+@rare
 def timer(st: State, slot: int, now: float) -> None:
     """Go on with the next phase."""
     slots, a = st.slots, st.slots[slot].attempt
@@ -247,7 +268,7 @@ def timer(st: State, slot: int, now: float) -> None:
         _open(st, slot, now)
 
 
-@part
+@rare
 def _worked(st: State, slot: int, now: float) -> None:
     """End the payload; write its output."""
     a = st.slots[slot].attempt
@@ -344,7 +365,7 @@ def _stream(st: State, slot: int, now: float) -> None:
         _worked(st, slot, now)
 
 
-@part
+@rare
 def _whole(st: State, slot: int, now: float) -> None:
     """Go to the next input where all of one is there."""
     slots, a = st.slots, st.slots[slot].attempt
@@ -360,7 +381,7 @@ def _whole(st: State, slot: int, now: float) -> None:
             slots[slot].bytes = st.file_bytes[st.input_file[slots[slot].input]]
 
 
-@part
+@rare
 def _next_block(st: State, slot: int, now: float) -> bool:
     """Ask for a block; return whether it is there at once."""
     slots, node = st.slots, st.attempts[st.slots[slot].attempt].site
@@ -385,7 +406,7 @@ def _next_block(st: State, slot: int, now: float) -> bool:
     return False
 
 
-@part
+@rare
 def end(st: State, slot: int, outcome: int, now: float) -> None:
     """Take an attempt's cores back and see what follows from its outcome."""
     slots, a = st.slots, st.slots[slot].attempt
@@ -399,11 +420,14 @@ def end(st: State, slot: int, outcome: int, now: float) -> None:
     st.attempts[a].outcome = outcome
     st.pools[p].free += st.jobs[job].cores
     st.pools[p].memory_free += st.jobs[job].memory
+    if st.sites[s].backfill:
+        due = st.attempts[a].start + expected(st, job, p)
+        forget(st, s, due, st.jobs[job].cores)
     st.sites[s].running -= 1
     st.sites[s].held -= st.jobs[job].cores
     note_load(st, s)
     if not st.sites[s].touched:
-        st.touched[st.world[0].touched] = s
+        st.touched[st.world[0].touched % len(st.touched)] = s
         st.world[0].touched += 1
         st.sites[s].touched = 1
     if outcome != _FINISHED or len(st.child):

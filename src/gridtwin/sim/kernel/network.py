@@ -15,7 +15,15 @@ import numpy as np
 from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.state import State
 
-__all__ = ["EFFICIENCY", "GAMMA", "LATENCY", "SCALE", "add_flow", "first_class", "level"]
+__all__ = [
+    "EFFICIENCY",
+    "GAMMA",
+    "LATENCY",
+    "SCALE",
+    "add_flow",
+    "first_class",
+    "level",
+]
 
 LATENCY = 13.01
 """A flow begins after so many times its route's latency."""
@@ -129,7 +137,13 @@ def _note(
     change: int,
 ) -> None:
     """Count a flow that came (1) or went (-1) on its links, and who is to be solved anew."""
-    world, classes, crossings, links, work = st.world, st.classes, st.crossings, st.links, st.work
+    world, classes, crossings, links, work = (
+        st.world,
+        st.classes,
+        st.crossings,
+        st.links,
+        st.work,
+    )
     quarter = len(work) >> 2
     before = classes[c].flows - change
     if not classes[c].dirty:
@@ -168,7 +182,7 @@ def _note(
             links[link].active -= 1
 
 
-@part
+@rare
 def add_flow(
     st: State,
     slot: int,
@@ -197,7 +211,7 @@ def add_flow(
         alone(st, c, now)
 
 
-@part
+@rare
 def end_flow(
     st: State,
     now: float,
@@ -255,7 +269,13 @@ def _component(
     now: float,
 ) -> tuple[int, int]:
     """Collect who shares binding links with a class, and these links; return how many of each."""
-    world, classes, crossings, links, work = st.world, st.classes, st.crossings, st.links, st.work
+    world, classes, crossings, links, work = (
+        st.world,
+        st.classes,
+        st.crossings,
+        st.links,
+        st.work,
+    )
     quarter = len(work) >> 2
     at, on = 2 * quarter, 3 * quarter
     stamp = world[0].stamp
@@ -292,7 +312,7 @@ def _component(
     return count, found
 
 
-@part
+@rare
 def _fix(st: State, c: int, value: float, stamp: int) -> None:
     """Give a class its share, and take it from its links."""
     classes, crossings, links = st.classes, st.crossings, st.links
@@ -375,7 +395,13 @@ def level(
     now: float,
 ) -> None:
     """Solve what changed at this instant: new rates, new ends."""
-    world, classes, crossings, links, work = st.world, st.classes, st.crossings, st.links, st.work
+    world, classes, crossings, links, work = (
+        st.world,
+        st.classes,
+        st.crossings,
+        st.links,
+        st.work,
+    )
     quarter = len(work) >> 2
     world[0].stamp += 1
     for j in range(world[0].dirty_links):  # who shares a link with what changed, changed too
@@ -408,7 +434,7 @@ def level(
     world[0].dirty_classes = 0
 
 
-@part
+@rare
 def _next_end(
     st: State,
     count: int,

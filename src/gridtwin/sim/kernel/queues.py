@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gridtwin.sim.kernel.backfill import expected, plan, profile_of, shadow_of, usable
 from gridtwin.sim.kernel.codes import Backfilling, Ordering
 from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.life import begin, note_load
@@ -9,24 +10,24 @@ from gridtwin.sim.kernel.state import State
 
 __all__ = ["enter", "serve_queue"]
 
-_FCFS, _PRIORITY, _FAIR = int(Ordering.FCFS), int(Ordering.PRIORITY), int(Ordering.FAIR_SHARE)
-_NO_BACKFILL = int(Backfilling.NONE)
+_FCFS, _PRIORITY, _FAIR = (
+    int(Ordering.FCFS),
+    int(Ordering.PRIORITY),
+    int(Ordering.FAIR_SHARE),
+)
+_NO_BACKFILL, _EASY = int(Backfilling.NONE), int(Backfilling.EASY)
 
 
 @part
 def pool_for(st: State, s: int, job: int) -> int:
     """Return the first of a site's pools that has room for a job now, -1 if none has."""
-    pools, cores, memory = st.pools, st.jobs[job].cores, st.jobs[job].memory
     for p in range(st.sites[s].first_pool, st.sites[s].last_pool):
-        free = pools[p].free
-        if st.sites[s].open < 1.0:
-            free -= int(np.ceil(pools[p].cores * (1.0 - st.sites[s].open)))
-        if free >= cores and pools[p].memory_free >= memory:
+        if usable(st, p) >= st.jobs[job].cores and st.pools[p].memory_free >= st.jobs[job].memory:
             return p
     return -1
 
 
-@part
+@rare
 def enter(st: State, a: int, now: float) -> None:
     """Let an attempt come to its site: it starts at once where nobody waits and there is room."""
     s, job = st.attempts[a].site, st.attempts[a].job
@@ -39,37 +40,69 @@ def enter(st: State, a: int, now: float) -> None:
     _append(st, a)
     note_load(st, s)
     if not st.sites[s].touched:
-        st.touched[st.world[0].touched] = s
+        st.touched[st.world[0].touched % len(st.touched)] = s
         st.world[0].touched += 1
         st.sites[s].touched = 1
 
 
-@part
+@rare
 def _append(st: State, a: int) -> None:
     attempts, s = st.attempts, st.attempts[a].site
     attempts[a].order = st.world[0].order
     st.world[0].order += 1
     st.sites[s].queued += 1
-    if st.sites[s].order == _FCFS:
-        tail = st.sites[s].tail
-        attempts[a].next = -1
-        attempts[a].previous = tail
-        if st.sites[s].queued == 1:
-            st.sites[s].head = a
-        else:
-            attempts[tail].next = a
-        st.sites[s].tail = a
-    elif st.sites[s].order == _PRIORITY:
+    if st.sites[s].order == _FAIR:
+        _append_user(st, a)
+    elif st.sites[s].order == _PRIORITY and st.sites[s].backfill == _NO_BACKFILL:
         attempts[a].next = attempts[a].previous = -1
         head = st.sites[s].head if st.sites[s].queued > 1 else -1
         st.sites[s].head = _join(st, head, a)
     else:
-        _append_user(st, a)
+        _insert(st, s, a)
 
 
-@part
+@rare
+def _insert(st: State, s: int, a: int) -> None:
+    """Put an attempt into the list of its site's queue: last, or behind those of its priority."""
+    attempts, ahead = st.attempts, st.sites[s].tail if st.sites[s].queued > 1 else -1
+    if st.sites[s].order == _PRIORITY:
+        while ahead >= 0 and _before(st, a, ahead):
+            ahead = attempts[ahead].previous
+    behind = st.sites[s].head if st.sites[s].queued > 1 else -1
+    if ahead >= 0:
+        behind = attempts[ahead].next
+        attempts[ahead].next = a
+    else:
+        st.sites[s].head = a
+    attempts[a].previous = ahead
+    attempts[a].next = behind
+    if behind >= 0:
+        attempts[behind].previous = a
+    else:
+        st.sites[s].tail = a
+
+
+@rare
+def _leave(st: State, s: int, a: int) -> None:
+    """Take an attempt out of the list."""
+    attempts, ahead, behind = st.attempts, st.attempts[a].previous, st.attempts[a].next
+    if ahead >= 0:
+        attempts[ahead].next = behind
+    else:
+        st.sites[s].head = behind
+    if behind >= 0:
+        attempts[behind].previous = ahead
+    else:
+        st.sites[s].tail = ahead
+    st.sites[s].queued -= 1
+
+
+@rare
 def _before(st: State, a: int, b: int) -> bool:
-    first, second = st.jobs[st.attempts[a].job].priority, st.jobs[st.attempts[b].job].priority
+    first, second = (
+        st.jobs[st.attempts[a].job].priority,
+        st.jobs[st.attempts[b].job].priority,
+    )
     return first > second or (first == second and st.attempts[a].order < st.attempts[b].order)
 
 
@@ -130,19 +163,17 @@ def _first(st: State, s: int, now: float) -> int:
     return st.sites[s].head  # type: ignore[no-any-return]
 
 
-@part
+@rare
 def _take(st: State, s: int, a: int, now: float) -> None:
     """Take the first one out of the queue."""
-    attempts = st.attempts
-    st.sites[s].queued -= 1
-    if st.sites[s].order == _FCFS:
-        st.sites[s].head = attempts[a].next
-        if attempts[a].next >= 0:
-            attempts[attempts[a].next].previous = -1
-    elif st.sites[s].order == _PRIORITY:
-        st.sites[s].head = _join(st, attempts[a].next, attempts[a].previous)
-    else:
+    if st.sites[s].order == _FAIR:
+        st.sites[s].queued -= 1
         _take_user(st, s, a, now)
+    elif st.sites[s].order == _PRIORITY and st.sites[s].backfill == _NO_BACKFILL:
+        st.sites[s].queued -= 1
+        st.sites[s].head = _join(st, st.attempts[a].next, st.attempts[a].previous)
+    else:
+        _leave(st, s, a)
 
 
 @rare
@@ -157,14 +188,13 @@ def _take_user(st: State, s: int, a: int, now: float) -> None:
         users[s, place, 3] = other
         users[s, other, 2] = place
         st.sites[s].waiting = last
-    request = st.jobs[job].request
-    long = request if request < np.inf else st.jobs[job].run
+    long = expected(st, job, st.sites[s].first_pool)
     decay = 0.5 ** ((now - usage[s, user, 1]) / st.world[0].half_life)
     usage[s, user, 0] = usage[s, user, 0] * decay + long * st.jobs[job].cores
     usage[s, user, 1] = now
 
 
-@part
+@rare
 def serve_queue(st: State, s: int, now: float) -> None:
     """Start what can start at a site."""
     st.sites[s].touched = 0
@@ -175,4 +205,48 @@ def serve_queue(st: State, s: int, now: float) -> None:
             break
         _take(st, s, a, now)
         begin(st, a, p, now)
+    if st.sites[s].backfill and st.sites[s].queued > 1 and st.sites[s].open > 0.0:
+        if st.sites[s].backfill == _EASY:
+            _easy(st, s, now)
+        else:
+            _conservative(st, s, now)
     note_load(st, s)
+
+
+@rare
+def _easy(st: State, s: int, now: float) -> None:
+    """Start what fits and does not delay the first (Lifka, JSSPP 1995)."""
+    attempts, p = st.attempts, st.sites[s].first_pool
+    free = usable(st, p)
+    need = st.jobs[attempts[st.sites[s].head].job].cores
+    shadow, extra = shadow_of(st, s, need, free, now)
+    a, left = attempts[st.sites[s].head].next, st.world[0].depth
+    while a >= 0 and left > 0 and free > 0:
+        behind, job = attempts[a].next, attempts[a].job
+        width = st.jobs[job].cores
+        if width <= free and st.pools[p].memory_free >= st.jobs[job].memory:
+            in_time = now + expected(st, job, p) <= shadow
+            if in_time or width <= extra:
+                if not in_time:
+                    extra -= width
+                free -= width
+                _leave(st, s, a)
+                begin(st, a, p, now)
+        a = behind
+        left -= 1
+
+
+@rare
+def _conservative(st: State, s: int, now: float) -> None:
+    """Plan all in order, each as early as what is planned before lets it; start who is due now."""
+    attempts, p = st.attempts, st.sites[s].first_pool
+    count = profile_of(st, s, usable(st, p), now)
+    a, left = st.sites[s].head, st.world[0].depth + 1
+    while a >= 0 and left > 0:
+        behind, job = attempts[a].next, attempts[a].job
+        at, count = plan(st, count, st.jobs[job].cores, expected(st, job, p))
+        if at == 0 and st.pools[p].memory_free >= st.jobs[job].memory:
+            _leave(st, s, a)
+            begin(st, a, p, now)
+        a = behind
+        left -= 1

@@ -38,9 +38,16 @@ JOB = np.dtype(
         ("cores", _S),
         ("memory", _F),  # bytes of the whole job; 0: not limited
         ("output", _F),  # bytes written at the end
-        ("outcome", _S),  # of the last attempt; below 0: -1 - the attempt that runs or waits
+        (
+            "outcome",
+            _S,
+        ),  # of the last attempt; below 0: -1 - the attempt that runs or waits
         ("attempts", _S),  # so far
         ("request", _F),  # s from the start on, then it is killed; inf: never
+        (
+            "estimate",
+            _F,
+        ),  # s that backfilling and fair share expect; NaN: as long as it will take
         ("access", _S),  # how it reads its inputs: COPY or STREAM
         ("site", _S),  # where it has to run; -1: as the broker says
         ("submit", _F),
@@ -288,7 +295,9 @@ class State:
     moment: NDArray[np.float64]
     """When a failure of a code comes: quantiles of the share of the payload, (codes, points)."""
     ends: NDArray[np.float64]
-    """Backfilling: expected ends and widths of what runs, shape (slots, 2)."""
+    """Backfilling: expected ends and widths of what runs, by site and end; shape (places, 2)."""
+    profile: NDArray[np.float64]
+    """Conservative backfilling: times, and free cores from then on; shape (times, 2)."""
     usage: NDArray[np.float64]
     """Fair share: core seconds by site and user, and when they held; (sites, users, 2)."""
     users: NDArray[np.int64]
@@ -324,7 +333,16 @@ _TABLES = {
     "heap": EVENT,
     "transfers": TRANSFER,
 }
-_WHOLE = ("touched", "work", "input_ptr", "input_file", "file_head", "child_ptr", "child", "users")
+_WHOLE = (
+    "touched",
+    "work",
+    "input_ptr",
+    "input_file",
+    "file_head",
+    "child_ptr",
+    "child",
+    "users",
+)
 _RANKS = {
     "rank": 2,
     "outage": 2,
@@ -332,6 +350,7 @@ _RANKS = {
     "codes": 2,
     "moment": 2,
     "ends": 2,
+    "profile": 2,
     "usage": 3,
     "users": 3,
 }

@@ -31,7 +31,7 @@ def touch(st: State, r: int) -> None:
     _enter(st, r)
 
 
-@part
+@rare
 def _leave(st: State, r: int) -> None:
     node, replicas = st.replicas[r].node, st.replicas
     older, newer = replicas[r].older, replicas[r].newer
@@ -45,7 +45,7 @@ def _leave(st: State, r: int) -> None:
         st.nodes[node].newest = older
 
 
-@part
+@rare
 def _enter(st: State, r: int) -> None:
     node, replicas = st.replicas[r].node, st.replicas
     newest = st.nodes[node].newest
@@ -58,7 +58,7 @@ def _enter(st: State, r: int) -> None:
     st.nodes[node].newest = r
 
 
-@part
+@rare
 def _add(st: State, file: int, node: int, cached: int) -> int:
     world, replicas = st.world, st.replicas
     r = world[0].free_replica
@@ -76,7 +76,7 @@ def _add(st: State, file: int, node: int, cached: int) -> int:
     return r  # type: ignore[no-any-return]
 
 
-@part
+@rare
 def _remove(st: State, r: int) -> None:
     """Throw a copy away."""
     replicas, file, node = st.replicas, st.replicas[r].file, st.replicas[r].node
