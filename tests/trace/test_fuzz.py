@@ -15,7 +15,8 @@ from gridtwin.trace.readers import readers
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 fuzz = importlib.import_module("fuzz")
 sys.path.pop(0)
-ROUNDS = 80
+ROUNDS = 120
+WIDE = 40  # with PanDA's many columns a round takes four times as long
 SEED = 1
 READY = """import json, os, sys
 def tell(what): os.write(1, json.dumps([what, 0.5, 2048, os.fstat(2).st_size]).encode() + b"\\n")
@@ -26,9 +27,10 @@ tell("read")
 
 @pytest.mark.parametrize("reader", readers.names())
 def test_damaged_files_balance_or_are_refused(reader, tmp_path):
-    outcomes = [fuzz.fuzz_round(reader, SEED, number, tmp_path)[0] for number in range(ROUNDS)]
+    rounds = range(WIDE if reader.startswith("panda") else ROUNDS)
+    outcomes = [fuzz.fuzz_round(reader, SEED, number, tmp_path)[0] for number in rounds]
     assert set(outcomes) <= set(fuzz.GOOD)
-    assert outcomes.count("read") > ROUNDS / 6
+    assert outcomes.count("read") > len(rounds) / 6
     assert outcomes.count("refused") > 0
 
 
@@ -60,7 +62,7 @@ def test_a_run_goes_on_where_it_was(tmp_path):
     ],
 )
 def test_a_round_that_breaks_its_reader_is_told(script, what, tmp_path, monkeypatch):
-    monkeypatch.setattr(fuzz, "PATIENCE", 2.0)
+    monkeypatch.setattr(fuzz, "PATIENCE", 1.0)
     run = fuzz.Run("swf", 2, SEED, tmp_path)
     monkeypatch.setattr(run, "command", lambda: [sys.executable, "-c", READY + script])
     state = run.go()
