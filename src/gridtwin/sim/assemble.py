@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
 from gridtwin.sim.faults import Faults
-from gridtwin.sim.kernel.codes import AT_ONCE, UNREACHABLE, Backfilling, Brokerage, Ordering
+from gridtwin.sim.kernel.codes import (
+    AT_ONCE,
+    UNREACHABLE,
+    Backfilling,
+    Brokerage,
+    Ordering,
+)
 from gridtwin.sim.kernel.events import OUTAGE, event
 from gridtwin.sim.kernel.network import EFFICIENCY, GAMMA, LATENCY, SCALE
 from gridtwin.sim.kernel.state import (
@@ -84,6 +90,8 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
     network = _network(platform, nodes, _sources(platform, jobs, files, stored, len(nodes)))
     classes, crossings, links, route, rank, writes, shared = network
     sites = _sites(platform, rules, writes)
+    places = np.minimum(platform.cores, slots) if rules.backfill else np.zeros(len(sites), np.int64)
+    sites["ends"] = np.cumsum(places) - places
     replicas, heads = _replicas(files, inputs, most, jobs)
     fair = rules.order == Ordering.FAIR_SHARE
     if fair and users * len(sites) > _MOST_PAIRS:
@@ -123,7 +131,8 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         chance=faults.chances(platform.names, kinds),
         codes=faults.shares(kinds),
         moment=faults.moments(),
-        ends=np.empty((slots, 2)),
+        ends=np.empty((int(places.sum()), 2)),
+        profile=np.empty((2 * rules.depth + int(places.max(initial=0)) + 8, 2)),
         usage=np.zeros((*shares, 2)),
         users=np.full((*shares, 4), -1, np.int64),
     )
@@ -153,11 +162,17 @@ def _world(rules: Rules, faults: Faults, seed: int, shared: bool, replicas: int)
 
 def _jobs(jobs: Workload) -> Table:
     table = np.zeros(len(jobs), JOB)
-    missing = {"flop": np.nan, "request": np.inf, "site": -1, "output_file": -1}
-    for name in ("submit", "cores", "run", "flop", "request", "memory", "priority", "user", "kind"):
+    missing = {
+        "flop": np.nan,
+        "estimate": np.nan,
+        "request": np.inf,
+        "site": -1,
+        "output_file": -1,
+    }
+    for name in ("submit", "cores", "run", "flop", "request", "estimate", "memory"):
         values = getattr(jobs, name)
         table[name] = missing.get(name, 0) if values is None else values
-    for name in ("site", "output", "output_file"):
+    for name in ("priority", "user", "kind", "site", "output", "output_file"):
         values = getattr(jobs, name)
         table[name] = missing.get(name, 0) if values is None else values
     table["access"] = 0 if jobs.stream is None else jobs.stream
@@ -195,6 +210,10 @@ def _sites(platform: Platform, rules: Rules, writes: NDArray[np.int64]) -> Table
     sites["writes"] = writes
     for name in ("order", "backfill", "dispatch", "pilot"):
         sites[name] = getattr(rules, name)
+    if rules.backfill and rules.order == Ordering.FAIR_SHARE:
+        raise InputError(
+            "backfilling needs an order that stays; choose fcfs or priority, or 'none'"
+        )
     if rules.backfill != Backfilling.NONE and any(len(site.pools) > 1 for site in platform.sites):
         raise InputError("backfilling needs sites of one pool; join the pools or choose 'none'")
     return sites
@@ -233,7 +252,11 @@ def _nodes(stored: NDArray[np.float64]) -> Table:
 
 
 def _sources(
-    platform: Platform, jobs: Workload, files: Files, stored: NDArray[np.float64], nodes: int
+    platform: Platform,
+    jobs: Workload,
+    files: Files,
+    stored: NDArray[np.float64],
+    nodes: int,
 ) -> NDArray[np.bool_]:
     """Return from which nodes data can come."""
     source = np.zeros(nodes, bool)
@@ -279,7 +302,7 @@ def _network(
     count = len(nodes)
     route = np.full((count, count), UNREACHABLE, np.int32)
     rank = np.full((count, count), np.inf)
-    for src in np.flatnonzero(sources):
+    for src in np.flatnonzero(sources).tolist():
         for dst in range(len(platform.sites)):
             if not platform.sites[dst].pools:
                 continue
@@ -298,7 +321,8 @@ def _network(
             route[src, dst] = lay.add(there, back, lay.delay(src))
             rank[src, dst] = lay.rank(int(route[src, dst]), local=src == dst)
     writes = np.array(
-        [lay.add(lay.disk(k, "write"), [], 0.0) for k in range(len(platform.sites))], np.int64
+        [lay.add(lay.disk(k, "write"), [], 0.0) for k in range(len(platform.sites))],
+        np.int64,
     )
     classes, crossings, links = lay.tables()
     cores = np.zeros(len(classes))
@@ -307,7 +331,15 @@ def _network(
         cores[on] = platform.sites[dst].cores
         if writes[dst] >= 0:
             cores[writes[dst]] = platform.sites[dst].cores
-    return classes, crossings, links, route, rank, writes, _shared(classes, crossings, links, cores)
+    return (
+        classes,
+        crossings,
+        links,
+        route,
+        rank,
+        writes,
+        _shared(classes, crossings, links, cores),
+    )
 
 
 def _shared(classes: Table, crossings: Table, links: Table, cores: NDArray[np.float64]) -> bool:
@@ -392,11 +424,12 @@ class _Layout:
             return AT_ONCE
         c, first = len(self.classes), len(self.crossings)
         self.crossings.extend((k, c, share) for k, share in use.items())
-        pipe = min((self.given[k].bandwidth / share for k, share in use.items()), default=np.inf)
-        wait = latency + delay / LATENCY
-        self.classes.append(
-            (wait, penalty, min(cap, pipe), pipe, first, len(self.crossings))
+        pipe = min(
+            (self.given[k].bandwidth / share for k, share in use.items()),
+            default=np.inf,
         )
+        wait = latency + delay / LATENCY
+        self.classes.append((wait, penalty, min(cap, pipe), pipe, first, len(self.crossings)))
         self.known[key] = c
         return c
 

@@ -43,6 +43,9 @@ class Workload:
     """Work of each core: the payload takes flop / speed. NaN or None: `run` holds everywhere."""
     request: Floats | None = None
     """s after the start at which it is killed; inf or None: never."""
+    estimate: Floats | None = None
+    """s that backfilling and fair share expect it to hold its cores; NaN or None: what its payload
+    will take."""
     memory: Floats | None = None
     """Bytes of the whole job; 0 or None: not limited."""
     priority: Floats | None = None
@@ -73,7 +76,12 @@ class Workload:
             values = getattr(self, name)
             if values is None or name == "files":
                 continue
-            wanted = {"input_ptr": n + 1, "parent_ptr": n + 1, "input_file": None, "parent": None}
+            wanted = {
+                "input_ptr": n + 1,
+                "parent_ptr": n + 1,
+                "input_file": None,
+                "parent": None,
+            }
             length = wanted.get(name, n)
             if length is not None and len(values) != length:
                 raise InputError(f"{name} has {len(values)} entries, expected {length}")
@@ -88,7 +96,7 @@ class Workload:
             raise InputError("submit: expected finite times that never fall; sort the jobs")
         if len(self) and self.cores.min() < 1:
             raise InputError(f"cores: expected 1 or more, got {self.cores.min()}")
-        for name in ("run", "flop", "request", "memory", "output"):
+        for name in ("run", "flop", "request", "estimate", "memory", "output"):
             values = getattr(self, name)
             if values is not None and (values < 0).any():
                 raise InputError(f"{name}: expected 0 or more, got {np.nanmin(values)}")

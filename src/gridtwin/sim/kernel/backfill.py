@@ -17,18 +17,18 @@ def usable(st: State, p: int) -> int:
     s = st.pools[p].site
     if st.sites[s].open < 1.0:
         shut = int(np.ceil(st.pools[p].cores * (1.0 - st.sites[s].open)))
-        return st.pools[p].free - shut  # type: ignore[no-any-return]
-    return st.pools[p].free  # type: ignore[no-any-return]
+        return st.pools[p].free - shut
+    return st.pools[p].free
 
 
 @rare
 def expected(st: State, job: int, p: int) -> float:
     """Return how long a job is expected to hold its cores, s: its estimate, else its payload."""
     estimate = st.jobs[job].estimate
-    if estimate == estimate:  # noqa: PLR0124 - not a number
-        return estimate  # type: ignore[no-any-return]
+    if estimate == estimate:
+        return estimate
     long = st.jobs[job].flop / st.pools[p].speed
-    return long if long == long else st.jobs[job].run  # noqa: PLR0124 - not a number
+    return long if long == long else st.jobs[job].run
 
 
 @part

@@ -98,7 +98,7 @@ def pop(st: State) -> int:
         parent = k >> 1
     heap[k].time = time
     heap[k].what = what
-    return first  # type: ignore[no-any-return]
+    return first
 
 
 @rare

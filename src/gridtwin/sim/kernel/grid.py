@@ -1,7 +1,5 @@
 """The grid kernel's clock: what happens next, at all sites and on all links."""
 
-from typing import Any
-
 import numpy as np
 
 from gridtwin.sim.kernel import handle  # noqa: F401 - tells numba of State
@@ -20,7 +18,7 @@ from gridtwin.sim.kernel.events import (
     push,
     uniform,
 )
-from gridtwin.sim.kernel.jit import compiled, part, rare, sources
+from gridtwin.sim.kernel.jit import Compiled, compiled, part, rare, sources
 from gridtwin.sim.kernel.life import (
     break_off,
     decide,
@@ -112,7 +110,7 @@ def _site_for(st: State, job: int, last: int) -> int:
     s = _least(st, job, avoid) if st.world[0].broker < _ROUND else _other(st, job, avoid)
     if s < 0 and avoid >= 0:
         s = _least(st, job, -1) if st.world[0].broker < _ROUND else _other(st, job, -1)
-    return s  # type: ignore[no-any-return]
+    return s
 
 
 @rare
@@ -212,7 +210,7 @@ def _ready(st: State, ask: object, job: int, now: float) -> int:
     return 0
 
 
-def _clock(version: str) -> Any:
+def _clock(version: str) -> Compiled:
     """Make the clock; `version` is there to be compiled in."""
 
     def advance(st: State, until: float, limit: int, ask: object) -> int:

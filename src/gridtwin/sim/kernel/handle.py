@@ -27,6 +27,8 @@ from gridtwin.sim.kernel.state import FIELDS, State
 
 __all__ = ["StateType", "state_type"]
 
+Numba = Any  # numba and llvmlite have no types
+
 _WORDS = 4
 """Words of a field in the list of addresses: the data's place and up to three lengths."""
 
@@ -39,15 +41,14 @@ class StateType(types.Type):
 
 
 state_type = StateType()
-_ARRAYS = {
-    name: types.Array(from_dtype(dtype), rank, "C") for name, (dtype, rank) in FIELDS.items()
-}
+_kind: Numba = from_dtype
+_ARRAYS = {name: types.Array(_kind(dtype), rank, "C") for name, (dtype, rank) in FIELDS.items()}
 _PLACES = {name: k for k, name in enumerate(FIELDS)}
 
 
 @register_model(StateType)
 class _Model(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:
+    def __init__(self, manager: Numba, kind: Numba) -> None:
         super().__init__(manager, kind, ir.IntType(64).as_pointer())
 
 
@@ -57,7 +58,7 @@ def _typeof(state: State, context: object) -> StateType:
 
 
 @unbox(StateType)
-def _unbox(kind: Any, state: Any, c: Any) -> NativeValue:
+def _unbox(kind: Numba, state: Numba, c: Numba) -> NativeValue:
     """Read the address of the list of addresses."""
     number = c.pyapi.object_getattr_string(state, "address")
     address = c.pyapi.long_as_longlong(number)
@@ -70,17 +71,17 @@ def _unbox(kind: Any, state: Any, c: Any) -> NativeValue:
 class _Attributes(AttributeTemplate):
     key = StateType
 
-    def generic_resolve(self, kind: Any, name: str) -> Any:
+    def generic_resolve(self, kind: Numba, name: str) -> Numba:  # type: ignore[override]
         return _ARRAYS.get(name)
 
 
 @lower_getattr_generic(StateType)
-def _get(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
+def _get(context: Numba, builder: Numba, kind: Numba, value: Numba, name: str) -> Numba:
     """Make an array of a field's address and lengths, which never change while code runs."""
     array_type = _ARRAYS[name]
     constant = builder.module.add_metadata([])
 
-    def word(k: int) -> Any:
+    def word(k: int) -> Numba:
         place = ir.Constant(ir.IntType(64), _WORDS * _PLACES[name] + k)
         load = builder.load(builder.gep(value, [place]))
         load.set_metadata("invariant.load", constant)
@@ -90,7 +91,8 @@ def _get(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
     if isinstance(array_type.dtype, types.Record):
         size = array_type.dtype.size
     shape = [word(1 + axis) for axis in range(array_type.ndim)]
-    strides, step = [], ir.Constant(ir.IntType(64), size)
+    strides: list[Numba] = []
+    step = ir.Constant(ir.IntType(64), size)
     for length in reversed(shape):
         strides.insert(0, step)
         step = builder.mul(step, length)

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 from numba import njit
 
-__all__ = ["compiled", "part", "rare", "sources"]
+__all__ = ["Compiled", "compiled", "part", "rare", "sources"]
 
+Compiled = Any  # numba is untyped
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def compiled(function: Function, **options: Any) -> Function:
+def compiled(function: Function, **options: object) -> Function:
     """Return the function compiled when it is first called.
 
     Numba keeps the machine code beside the source, else in the user's cache folder. Where it may
@@ -20,12 +21,12 @@ def compiled(function: Function, **options: Any) -> Function:
     """
     options = {"nogil": True, "error_model": "numpy"} | options
     try:
-        return njit(function, cache=True, **options)  # type: ignore[no-any-return]
+        return njit(function, cache=True, **options)
     except RuntimeError:  # "no locator available for file"
-        return njit(function, **options)  # type: ignore[no-any-return]
+        return njit(function, **options)
 
 
-def part(function: Any) -> Any:
+def part(function: Compiled) -> Compiled:
     """Compile a function of the grid kernel, without counting references.
 
     The kernel allocates nothing, and counting the references of the state's arrays at each call
@@ -40,7 +41,7 @@ def part(function: Any) -> Any:
     )
 
 
-def rare(function: Any) -> Any:
+def rare(function: Compiled) -> Compiled:
     """Compile a function of the grid kernel that is called, not copied into its callers."""
     return njit(function, _nrt=False, error_model="numpy", no_cpython_wrapper=True)
 

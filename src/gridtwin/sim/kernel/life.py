@@ -227,7 +227,7 @@ def _fault(st: State, a: int) -> float:
     points = st.moment.shape[1] - 1
     x = uniform(st, job, number, 2) * points
     k = min(int(x), points - 1)
-    return st.moment[code, k] + (x - k) * (st.moment[code, k + 1] - st.moment[code, k])  # type: ignore[no-any-return]
+    return st.moment[code, k] + (x - k) * (st.moment[code, k + 1] - st.moment[code, k])
 
 
 @rare

@@ -100,7 +100,7 @@ def unlink(st: State, root: int, slot: int) -> int:
     if below >= 0:
         slots[below].up = above
     if above < 0:
-        return below  # type: ignore[no-any-return]
+        return below
     if slots[above].left == slot:
         slots[above].left = below
     else:
@@ -236,7 +236,7 @@ def end_flow(
         _note(st, c, -1)
     else:
         alone(st, c, now)
-    return slot  # type: ignore[no-any-return]
+    return slot
 
 
 @rare

@@ -160,7 +160,7 @@ def _least_used(st: State, s: int, now: float) -> int:
 def _first(st: State, s: int, now: float) -> int:
     if st.sites[s].order == _FAIR:
         return _least_used(st, s, now)
-    return st.sites[s].head  # type: ignore[no-any-return]
+    return st.sites[s].head
 
 
 @rare

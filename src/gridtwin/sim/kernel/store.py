@@ -73,7 +73,7 @@ def _add(st: State, file: int, node: int, cached: int) -> int:
     replicas[r].pins = 0
     replicas[r].cached = cached
     st.file_head[file] = r
-    return r  # type: ignore[no-any-return]
+    return r
 
 
 @rare
