@@ -10,6 +10,7 @@ from numba import njit
 __all__ = ["Compiled", "compiled", "part", "rare", "sources"]
 
 Compiled = Any  # numba is untyped
+_njit: Any = njit  # nor are all its options
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -43,7 +44,7 @@ def part(function: Compiled) -> Compiled:
 
 def rare(function: Compiled) -> Compiled:
     """Compile a function of the grid kernel that is called, not copied into its callers."""
-    return njit(function, _nrt=False, error_model="numpy", no_cpython_wrapper=True)
+    return _njit(function, _nrt=False, error_model="numpy", no_cpython_wrapper=True)
 
 
 def sources() -> str:
