@@ -1,6 +1,6 @@
 """Lay out platform, jobs and rules as the tables of the grid kernel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,15 +50,17 @@ class Rules:
     """How sites and brokers work, apart from what the platform says."""
 
     broker: Brokerage = Brokerage.LEAST_LOADED
-    order: Ordering = Ordering.FCFS
-    backfill: Backfilling = Backfilling.NONE
+    order: Ordering | Mapping[str, Ordering] = Ordering.FCFS
+    """At all sites, or by site; so `backfill`, `dispatch` and `pilot`. Sites not named have the
+    value that holds by default."""
+    backfill: Backfilling | Mapping[str, Backfilling] = Backfilling.NONE
     depth: int = 1000
     """Jobs behind the first that backfilling looks at."""
     half_life: float = 7 * 86400.0
     """s after which use counts half, for fair share."""
-    dispatch: float = 0.0
+    dispatch: float | Mapping[str, float] = 0.0
     """s from the broker's decision to the site's queue."""
-    pilot: float = 0.0
+    pilot: float | Mapping[str, float] = 0.0
     """s that a job holds its cores before it reads its first input."""
     block: float = 1e9
     """Bytes that a stream reads at a time."""
@@ -90,10 +92,10 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
     network = _network(platform, nodes, _sources(platform, jobs, files, stored, len(nodes)))
     classes, crossings, links, route, rank, writes, shared = network
     sites = _sites(platform, rules, writes)
-    places = np.minimum(platform.cores, slots) if rules.backfill else np.zeros(len(sites), np.int64)
+    places = np.minimum(platform.cores, slots) * (sites["backfill"] > 0)
     sites["ends"] = np.cumsum(places) - places
     replicas, heads = _replicas(files, inputs, most, jobs)
-    fair = rules.order == Ordering.FAIR_SHARE
+    fair = bool((sites["order"] == Ordering.FAIR_SHARE).any())
     if fair and users * len(sites) > _MOST_PAIRS:
         raise InputError(f"fair share among {users} users at {len(sites)} sites; above 50 million")
     shares = (len(sites), users) if fair else (0, 0)
@@ -209,14 +211,35 @@ def _sites(platform: Platform, rules: Rules, writes: NDArray[np.int64]) -> Table
     sites["head"] = sites["tail"] = -1
     sites["writes"] = writes
     for name in ("order", "backfill", "dispatch", "pilot"):
-        sites[name] = getattr(rules, name)
-    if rules.backfill and rules.order == Ordering.FAIR_SHARE:
-        raise InputError(
-            "backfilling needs an order that stays; choose fcfs or priority, or 'none'"
-        )
-    if rules.backfill != Backfilling.NONE and any(len(site.pools) > 1 for site in platform.sites):
-        raise InputError("backfilling needs sites of one pool; join the pools or choose 'none'")
+        sites[name] = _each(platform, name, getattr(rules, name))
+    _check_queues(platform, sites)
     return sites
+
+
+def _each(platform: Platform, name: str, value: object) -> NDArray[np.float64]:
+    """Return a rule's value at each site."""
+    if not isinstance(value, Mapping):
+        return np.full(len(platform.sites), value, np.float64)
+    unknown = sorted(set(value) - set(platform.names))
+    if unknown:
+        raise InputError(f"{name}: there is no site {unknown[0]!r}; correct the name")
+    return np.array([value.get(site, 0) for site in platform.names], np.float64)
+
+
+def _check_queues(platform: Platform, sites: Table) -> None:
+    for site, row in zip(platform.sites, sites, strict=True):
+        if not row["backfill"]:
+            continue
+        if row["order"] == Ordering.FAIR_SHARE:
+            raise InputError(
+                f"{site.name}: backfilling needs an order that stays; choose fcfs or priority, "
+                "or no backfilling"
+            )
+        if len(site.pools) > 1:
+            raise InputError(
+                f"{site.name}: backfilling needs one pool, not {len(site.pools)}; join them or "
+                "choose no backfilling"
+            )
 
 
 def _pools(platform: Platform) -> Table:

@@ -22,9 +22,9 @@ def compiled(function: Function, **options: object) -> Function:
     """
     options = {"nogil": True, "error_model": "numpy"} | options
     try:
-        return njit(function, cache=True, **options)
+        return _njit(function, cache=True, **options)
     except RuntimeError:  # "no locator available for file"
-        return njit(function, **options)
+        return _njit(function, **options)
 
 
 def part(function: Compiled) -> Compiled:
