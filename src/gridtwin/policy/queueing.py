@@ -1,8 +1,8 @@
-"""Who starts next at one site: first come, first served, with or without backfilling."""
+"""Who starts next at one site: by arrival, priority or fair share, with or without backfilling."""
 
 from gridtwin.sim.policies import Policy, register
 
-__all__ = ["EASY", "FCFS"]
+__all__ = ["EASY", "FAIR_SHARE", "FCFS", "PRIORITY"]
 
 FCFS = register(Policy("fcfs"))
 """First come, first served: nobody overtakes."""
@@ -10,3 +10,10 @@ FCFS = register(Policy("fcfs"))
 EASY = register(Policy("easy", backfill="easy"))
 """FCFS with EASY backfilling (Lifka, JSSPP 1995): a job overtakes if the first in the queue can
 still start when it would have by the running jobs' requested times."""
+
+PRIORITY = register(Policy("priority", order="priority"))
+"""The highest priority first, then by arrival; nobody overtakes."""
+
+FAIR_SHARE = register(Policy("fair_share", order="fair_share"))
+"""The user first who used the least of the site lately: core seconds, which count half after a
+while (`gridtwin.sim.assemble.Rules.half_life`); nobody overtakes."""

@@ -1,27 +1,49 @@
-"""Which site a job goes to: decided beforehand, or left to the kernel (`least_loaded`)."""
+"""Which site a job goes to: brokers by name, and what the kernels take for them."""
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridtwin.core.errors import UnknownNameError
+from gridtwin.core.errors import InputError, UnknownNameError
 from gridtwin.core.seeds import generator
 from gridtwin.sim.kernel import CHOOSE
+from gridtwin.sim.kernel.codes import Brokerage
 
-__all__ = ["Broker", "assign", "check_broker"]
+__all__ = ["Broker", "Chooser", "assign", "broker_name", "brokerage", "check_broker"]
 
-Broker = Literal["least_loaded", "random", "recorded", "round_robin"]
+Broker = Literal["least_loaded", "fewest_jobs", "round_robin", "random", "data_local", "recorded"]
+Chooser = Callable[..., Any]
+"""A broker of the user's own: see `gridtwin.sim.view.caller`."""
 
 
-def check_broker(name: str) -> None:
-    """Raise `UnknownNameError` unless there is a broker of that name."""
-    if name not in get_args(Broker):
-        raise UnknownNameError("broker", name, get_args(Broker))
+def check_broker(broker: str | Chooser) -> None:
+    """Raise `UnknownNameError` unless there is a broker of that name, or it can be called."""
+    if callable(broker):
+        return
+    if not isinstance(broker, str):
+        raise InputError(f"a broker is a name or a callable, got a {type(broker).__name__}")
+    if broker not in get_args(Broker):
+        raise UnknownNameError("broker", broker, get_args(Broker))
+
+
+def broker_name(broker: str | Chooser) -> str:
+    """Return the name that results give a broker."""
+    return broker if isinstance(broker, str) else getattr(broker, "__name__", "called")
+
+
+def brokerage(broker: str | Chooser) -> Brokerage:
+    """Return the grid kernel's code of a broker; of ``recorded``, any: all sites are fixed."""
+    if callable(broker):
+        return Brokerage.CALLED
+    if broker == "recorded":
+        return Brokerage.LEAST_LOADED
+    return Brokerage[broker.upper()]
 
 
 def assign(
-    broker: Broker,
+    broker: str,
     width: NDArray[np.int64],
     cores: NDArray[np.int64],
     *,

@@ -1,18 +1,34 @@
-"""Run jobs on a platform: check, assign, run the kernel, put the outcome into a result."""
+"""Run jobs on a platform: check, assign, run a kernel, put the outcome into a result."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from gridtwin.core.errors import InputError
-from gridtwin.sim.brokers import Broker, assign, check_broker
+from gridtwin.sim.assemble import Rules
+from gridtwin.sim.brokers import (
+    Broker,
+    Chooser,
+    assign,
+    broker_name,
+    brokerage,
+    check_broker,
+)
+from gridtwin.sim.collect import collected
+from gridtwin.sim.demand import Demand, demand, recorded_sites
+from gridtwin.sim.faults import NO_FAULTS, Faults
 from gridtwin.sim.kernel import run_jobs
+from gridtwin.sim.kernel.codes import Backfilling, Ordering
 from gridtwin.sim.platform import Platform
-from gridtwin.sim.policies import Backfill, Policy, resolve
+from gridtwin.sim.policies import Policy, resolve
 from gridtwin.sim.result import Result, Schedule
+from gridtwin.sim.run import Run
+from gridtwin.sim.workload import Workload
 from gridtwin.trace import JobTable, Provenance
 from gridtwin.trace.derive import Runnable, machine_size, runnable
 
@@ -30,7 +46,7 @@ def schedule(
     request: ArrayLike,
     *,
     cores: int,
-    backfill: Backfill,
+    backfill: Literal["none", "easy"],
 ) -> NDArray[np.float64]:
     """Return the start times of jobs on one machine, first come, first served.
 
@@ -50,7 +66,7 @@ def schedule(
         For values that are not finite, negative or out of order, lengths that differ, and jobs
         wider than the machine.
     """
-    if backfill not in get_args(Backfill):
+    if backfill not in ("none", "easy"):
         raise InputError(f"backfill is {backfill!r}; expected 'none' or 'easy'")
     size = Platform.single(cores).cores
     times = [_seconds(name, v) for name, v in zip(_TIMES, (submit, run, request), strict=True)]
@@ -66,7 +82,7 @@ def schedule(
             "leave such jobs out or give the machine's true size"
         )
     site = np.zeros(len(widths), dtype=np.int64)
-    return _run(times[0], widths, times[1], times[2], site, size, backfill)[0]
+    return _run(times[0], widths, times[1], times[2], site, size, backfill == "easy")[0]
 
 
 def simulate(
@@ -75,8 +91,19 @@ def simulate(
     cores: int | None = None,
     platform: Platform | Path | str | None = None,
     policy: str | Policy = "easy",
-    broker: Broker | None = None,
+    broker: Broker | Chooser | None = None,
     seed: int = 0,
+    faults: Faults | None = None,
+    rules: Rules | None = None,
+    local: JobTable | None = None,
+    files: pl.DataFrame | None = None,
+    replicas: pl.DataFrame | None = None,
+    origin: str | Sequence[str] | None = None,
+    parents: pl.DataFrame | None = None,
+    work: Workload | None = None,
+    stream: bool = False,
+    walltime: bool = False,
+    limit: int | None = None,
 ) -> Result:
     """Run the jobs of a table on a platform and return what happened.
 
@@ -90,27 +117,128 @@ def simulate(
     policy
         Who starts next at a site.
     broker
-        Which site a job goes to: ``"least_loaded"`` (also for None), ``"random"``,
-        ``"round_robin"``, or ``"recorded"``, the jobs' own ``site``.
+        Which site a job goes to: ``"least_loaded"`` (also for None), ``"fewest_jobs"``,
+        ``"random"``, ``"round_robin"``, ``"data_local"`` (most bytes of its input), or
+        ``"recorded"``, the jobs' own ``site``. Or a callable, see `gridtwin.sim.view.caller`.
     seed
-        Of the broker ``"random"``.
+        Of the broker ``"random"``, of failures and of retries.
+    faults
+        What goes wrong, and who tries again. With retries, those of the records are left out.
+    rules
+        Delays, pilots, blocks of streams; its broker, order and backfilling are not used.
+    local
+        Jobs of others, at their own sites, in whose midst `jobs` are run.
+    files, replicas, origin, parents, stream, walltime
+        See `gridtwin.sim.demand.demand`.
+    work
+        The jobs as arrays, one entry for each row of the table, as workflows and workloads of
+        `gridtwin.sim.formats` give them; else they are made from the table.
+    limit
+        Events after which it stops, whatever is left.
 
-    A job that fits no site, or not its own if that is recorded, is not run but counted in
-    `Result.rejected`, as are those without a time or a size.
+    Returns
+    -------
+    result
+        What a plain question asks (one pool a site, no speeds, memory or links, nothing of the
+        other options) is answered by the kernel ``compute``: a job that fits no site, or not its
+        own if that is recorded, is counted in `Result.rejected`, as are those without a time or a
+        size. All else runs on the kernel ``grid``, where each job has one of the outcomes of
+        `gridtwin.sim.kernel.codes.Outcome`. `Result.kernel` says which.
     """
     rule, broker = resolve(policy), broker or "least_loaded"
     check_broker(broker)
     jobs = jobs.with_frame(jobs.collect())
-    ready = runnable(jobs)
+    ready = None if platform is not None or cores is not None else runnable(jobs)
     platform = _platform(jobs, ready, cores, platform)
-    recorded = _recorded(jobs, ready, platform) if broker == "recorded" else None
+    options = (local, files, replicas, origin, parents, work, limit)
+    plain = all(option is None for option in options) and not stream and not walltime
+    plain = plain and (faults or NO_FAULTS) == NO_FAULTS and (rules or Rules()) == Rules()
+    if plain and _is_plain(platform, rule, broker):
+        return _compute(jobs, ready or runnable(jobs), platform, rule, str(broker), seed)
+    faults = faults or NO_FAULTS
+    recorded = broker == "recorded"
+    if work is None:
+        asked = demand(
+            jobs,
+            platform,
+            recorded=recorded,
+            local=local,
+            files=files,
+            replicas=replicas,
+            origin=origin,
+            parents=parents,
+            stream=stream,
+            walltime=walltime,
+            first_attempts=faults.attempts > 1,
+        )
+    else:
+        asked = _given(jobs, platform, work, options[:5], recorded=recorded)
+    rules = replace(
+        rules or Rules(),
+        broker=brokerage(broker),
+        order=Ordering[rule.order.upper()],
+        backfill=Backfilling[rule.backfill.upper()],
+    )
+    chooser = broker if callable(broker) else None
+    run = Run(platform, asked, rules=rules, faults=faults, seed=seed, broker=chooser, limit=limit)
+    run.until()
+    return collected(run, jobs.provenance, policy=rule.name, broker=broker_name(broker))
+
+
+def _is_plain(platform: Platform, rule: Policy, broker: Broker | Chooser) -> bool:
+    """Return whether the kernel `compute` can answer."""
+    if platform.links or broker not in ("least_loaded", "random", "round_robin", "recorded"):
+        return False
+    if rule.order != "fcfs" or rule.backfill not in ("none", "easy"):
+        return False
+    return all(
+        len(site.pools) == 1 and site.pools[0].speed is None and site.pools[0].memory is None
+        for site in platform.sites
+    )
+
+
+def _given(
+    jobs: JobTable,
+    platform: Platform,
+    work: Workload,
+    others: tuple[object, ...],
+    *,
+    recorded: bool,
+) -> Demand:
+    """Return a workload that was given, beside its records."""
+    if any(other is not None for other in others):
+        raise InputError(
+            "work is given beside local, files, replicas, origin or parents; it says these itself"
+        )
+    frame = jobs.collect()
+    if frame.height != len(work):
+        raise InputError(
+            f"work has {len(work)} jobs, the table {frame.height} rows; expected one for each"
+        )
+    if recorded:
+        site = recorded_sites(frame, np.arange(frame.height), platform)
+        if len(site) and site.min() < 0:
+            name = frame["job_id"][int(np.argmin(site))]
+            raise InputError(f"job {name!r} has no site of the platform; the broker wants that")
+        work = replace(work, site=site)
+    return Demand(work, frame, np.zeros(len(work), bool))
+
+
+def _compute(
+    jobs: JobTable, ready: Runnable, platform: Platform, rule: Policy, broker: str, seed: int
+) -> Result:
+    """Run the kernel `compute`."""
+    recorded = None
+    if broker == "recorded":
+        jobs.require("site", for_what="the broker 'recorded'")
+        recorded = recorded_sites(jobs.collect(["site"]), ready.row, platform)
     keep, rejected = _admit(ready.width, platform, recorded)
     row, submit, width = ready.row[keep], ready.submit[keep], ready.width[keep]
     run, request = ready.run[keep], ready.request[keep]
     recorded = None if recorded is None else recorded[keep]
     site = assign(broker, width, platform.cores, recorded=recorded, seed=seed)
-    start, site = _run(submit, width, run, request, site, platform.cores, rule.backfill)
-    done = Schedule(submit, start, run, width, site)
+    start, site = _run(submit, width, run, request, site, platform.cores, rule.backfill == "easy")
+    done = Schedule(submit, start, start + run, run, width, site)
     rejected = ready.dropped | rejected
     provenance = Provenance(
         source=f"simulation of {jobs.provenance.source}",
@@ -121,7 +249,18 @@ def simulate(
         notes=(*jobs.provenance.notes, f"start, end, wait and site are simulated: {rule.name}"),
     )
     table = JobTable.from_frame(_simulated(jobs.collect()[row], done, platform), provenance)
-    return Result(table, rejected, platform, rule.name, broker, seed, ready.unit, done)
+    outcomes = {"finished": len(row), "rejected": sum(rejected.values())}
+    return Result(
+        jobs=table,
+        rejected=rejected,
+        platform=platform,
+        policy=rule.name,
+        broker=broker,
+        seed=seed,
+        unit=ready.unit,
+        schedule=done,
+        outcomes={name: count for name, count in outcomes.items() if count},
+    )
 
 
 def _seconds(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -157,33 +296,27 @@ def _run(
     request: NDArray[np.float64],
     site: NDArray[np.int64],
     cores: NDArray[np.int64],
-    backfill: Backfill,
+    easy: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Call the kernel unless the clock could run out of numbers."""
     if len(submit) and not submit[-1] + run.sum() + request.max() < _LATEST:
         raise InputError(
             f"the jobs' times reach beyond {_LATEST:.0e} s; check that they are in seconds"
         )
-    return run_jobs(submit, width, run, request, site, cores, backfill == "easy")
+    return run_jobs(submit, width, run, request, site, cores, easy)
 
 
 def _platform(
-    jobs: JobTable, ready: Runnable, cores: int | None, platform: Platform | Path | str | None
+    jobs: JobTable,
+    ready: Runnable | None,
+    cores: int | None,
+    platform: Platform | Path | str | None,
 ) -> Platform:
     if platform is None:
         return Platform.single(machine_size(jobs, ready) if cores is None else cores)
     if cores is not None:
         raise InputError("both cores and a platform are given; give one of them")
     return platform if isinstance(platform, Platform) else Platform.load(platform)
-
-
-def _recorded(jobs: JobTable, ready: Runnable, platform: Platform) -> NDArray[np.int64]:
-    """Return each job's own site as an index, -1 if none is recorded, -2 if it is unknown."""
-    jobs.require("site", for_what="the broker 'recorded'")
-    index = {name: k for k, name in enumerate(platform.names)}
-    names = jobs.collect(["site"])["site"].gather(ready.row)
-    found = names.replace_strict(index, default=_UNKNOWN, return_dtype=pl.Int64)
-    return np.where(names.is_null().to_numpy(), _NONE, found.to_numpy()).astype(np.int64)
 
 
 def _admit(

@@ -8,8 +8,8 @@ from gridtwin.core.registry import Registry
 
 __all__ = ["Backfill", "Order", "Policy", "policies", "register", "resolve"]
 
-Order = Literal["fcfs"]
-Backfill = Literal["none", "easy"]
+Order = Literal["fcfs", "priority", "fair_share"]
+Backfill = Literal["none", "easy", "conservative"]
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,11 @@ class Policy:
 
     name: str
     order: Order = "fcfs"
-    """Who is first: ``fcfs``, by time of arrival."""
+    """Who is first: ``fcfs``, by time of arrival; ``priority``, the highest; ``fair_share``, whose
+    user had the least of the site lately."""
     backfill: Backfill = "none"
-    """Who may overtake: nobody, or by ``easy`` whoever does not delay the first in the queue."""
+    """Who may overtake: nobody, by ``easy`` whoever does not delay the first in the queue, by
+    ``conservative`` whoever delays nobody in it."""
     decides: Literal["start"] = "start"
     """What is decided: when a queued job starts."""
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from gridtwin.trace.table import JobTable
 
-__all__ = ["last_attempts", "retries"]
+__all__ = ["last_attempts", "retries", "roots"]
 
 _COLUMNS = ("job_id", "parent_id", "task_id", "submit_time", "status", "site")
 
@@ -25,7 +25,7 @@ def retries(jobs: JobTable) -> pl.DataFrame:
     """
     jobs.require("job_id", "parent_id", for_what="chains of retries")
     have = [name for name in _COLUMNS if name in jobs.columns]
-    frame = jobs.collect(have).with_columns(chain=_roots(jobs.collect(["job_id", "parent_id"])))
+    frame = jobs.collect(have).with_columns(chain=roots(jobs.collect(["job_id", "parent_id"])))
     if "submit_time" in have:
         frame = frame.sort("submit_time", maintain_order=True)
     col = pl.col
@@ -52,8 +52,8 @@ def last_attempts(jobs: JobTable) -> JobTable:
     return jobs.with_frame(frame, "Only the last attempt of each chain of retries is here.")
 
 
-def _roots(frame: pl.DataFrame) -> pl.Series:
-    """Return the id at the beginning of each job's chain."""
+def roots(frame: pl.DataFrame) -> pl.Series:
+    """Return the id at the beginning of each job's chain; the frame has job_id and parent_id."""
     ids = pl.concat([frame["job_id"], frame["parent_id"].drop_nulls()]).unique(maintain_order=True)
     index = pl.DataFrame({"id": ids}).with_row_index("at")
     node, parent = (
