@@ -33,7 +33,7 @@ def part(function: Compiled) -> Compiled:
     The kernel allocates nothing, and counting the references of the state's arrays at each call
     would cost more than the work.
     """
-    return njit(
+    return _njit(
         function,
         _nrt=False,
         error_model="numpy",
