@@ -372,7 +372,8 @@ def _whole(st: State, slot: int, now: float) -> None:
     last = st.input_ptr[st.attempts[a].job + 1]
     while slots[slot].input < last and slots[slot].bytes <= 0.0:
         if slots[slot].replica >= 0:
-            _log(st, slot, st.input_file[slots[slot].input], _BLOCKS, now)
+            if st.route[slots[slot].source, st.attempts[a].site] != AT_ONCE:
+                _log(st, slot, st.input_file[slots[slot].input], _BLOCKS, now)
             _has(st, slot)
         else:
             slots[slot].input += 1

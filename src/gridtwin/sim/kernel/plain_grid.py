@@ -40,6 +40,7 @@ class Attempt:
     end: float = math.nan
     outcome: str = "PENDING"
     pool: int = -1
+    working: bool = False
     reads: list[int] = field(default_factory=list)
     """Files still to be read."""
     copy: "_Copy | None" = None
@@ -155,12 +156,16 @@ class _Grid:
             fits[0].free -= cores
             fits[0].memory_free -= memory
             attempt.pool, attempt.start = fits[0].index, self.now
-            if self.jobs.input_ptr is not None and self.jobs.input_file is not None:
-                first, last = self.jobs.input_ptr[attempt.job : attempt.job + 2]
-                attempt.reads = self.jobs.input_file[first:last].tolist()
+            attempt.reads = self._inputs(attempt.job)
             if self.jobs.request is not None and self.jobs.request[attempt.job] < math.inf:
                 self.push(self.now + self.jobs.request[attempt.job], "kill", attempt)
             self.read(attempt)
+
+    def _inputs(self, job: int) -> list[int]:
+        if self.jobs.input_ptr is None or self.jobs.input_file is None:
+            return []
+        first, last = self.jobs.input_ptr[job : job + 2]
+        return self.jobs.input_file[first:last].tolist()  # type: ignore[no-any-return]
 
     def read(self, attempt: Attempt) -> None:
         """Read the next input, or compute."""
@@ -181,12 +186,14 @@ class _Grid:
                 self.push(self.now + LATENCY * path.latency, "flow", attempt)
                 return
             attempt.reads.pop(0)
-        attempt.staged = self.now
         job = attempt.job
+        if self._inputs(job):
+            attempt.staged = self.now
         pool = next(p for p in self.sites[attempt.site].pools if p.index == attempt.pool)
         run = float(self.jobs.run[job])
         if pool.speed is not None and self.jobs.flop is not None:
             run = float(self.jobs.flop[job]) / pool.speed
+        attempt.working = True
         self.push(self.now + run, "computed", attempt)
 
     def _rank(self, source: int, site: int) -> float:
@@ -243,7 +250,7 @@ class _Grid:
             self.copies[file].insert(0, copy)
 
     def computed(self, attempt: Attempt) -> None:
-        attempt.computed = self.now
+        attempt.computed, attempt.working = self.now, False
         output = 0.0 if self.jobs.output is None else self.jobs.output[attempt.job]
         if output > 0 and f"{self.nodes[attempt.site]} write" in self.links:
             self.flow(attempt)
@@ -268,7 +275,7 @@ class _Grid:
             del self.flows[attempt.flow]
         if attempt.copy is not None:
             attempt.copy.readers -= 1
-        if math.isnan(attempt.computed) and not math.isnan(attempt.staged):
+        if attempt.working:
             attempt.computed = self.now
         self.finish(attempt, "WALLTIME")
 
@@ -286,10 +293,8 @@ class _Grid:
         fill(list(self.flows), self.bandwidth)
         ends = {f: self.now + f.left / f.rate for f in self.flows if f.rate > 0}
         time = min([*ends.values(), self.heap[0][0] if self.heap else math.inf])
-        if time > until:
+        if time > until or time == math.inf:
             self._pass(until)
-            return False
-        if time == math.inf:
             return False
         self._pass(time)
         for flow, end in ends.items():
@@ -304,8 +309,9 @@ class _Grid:
         return True
 
     def _pass(self, time: float) -> None:
+        """Let the clock run; at the end of all time nothing is left that moves."""
         for flow in self.flows:
-            flow.left -= flow.rate * (time - self.now)
+            flow.left -= flow.rate * (time - self.now) if flow.rate else 0.0
         self.now = time
 
 
@@ -324,15 +330,13 @@ def run(
 ) -> list[Attempt]:
     """Return what became of each job."""
     grid = _Grid(platform, jobs, fewest=fewest, priority=priority)
-    attempts = []
-    for job, submit in enumerate(jobs.submit.tolist()):
+    attempts: list[Attempt] = []
+    for submit in sorted(set(jobs.submit.tolist())):
         while grid.step(submit):
             pass
-        grid.now = max(grid.now, submit)
-        attempts.append(grid.arrive(job))
-        if job + 1 == len(jobs) or jobs.submit[job + 1] > submit:
-            for site in grid.sites:
-                grid.serve(site)
+        attempts += [grid.arrive(int(job)) for job in (jobs.submit == submit).nonzero()[0]]
+        for site in grid.sites:
+            grid.serve(site)
     while grid.step(math.inf):
         pass
     return attempts
