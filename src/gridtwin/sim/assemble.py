@@ -133,8 +133,8 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         chance=faults.chances(platform.names, kinds),
         codes=faults.shares(kinds),
         moment=faults.moments(),
-        ends=np.empty((int(places.sum()), 2)),
-        profile=np.empty((2 * rules.depth + int(places.max(initial=0)) + 8, 2)),
+        ends=np.empty((int(places.sum()), 3)),
+        profile=np.empty((2 * rules.depth + int(places.max(initial=0)) + 8, 3)),
         usage=np.zeros((*shares, 2)),
         users=np.full((*shares, 4), -1, np.int64),
     )

@@ -9,20 +9,25 @@ import pytest
 
 from gridtwin.sim.assemble import Rules, assemble
 from gridtwin.sim.faults import NO_FAULTS
-from gridtwin.sim.kernel.grid import DONE, advance
+from gridtwin.sim.kernel.grid import DONE, LIMIT, REACHED, advance
 from gridtwin.sim.platform import Link, Platform, Pool, Route, Site, Storage
 from gridtwin.sim.workload import Files, Workload
 
 NOBODY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(lambda job: -1)
 
 
-def run(platform, jobs, rules=None, faults=NO_FAULTS, *, seed=0, stops=()):
-    """Return the final state, its attempts and its transfers; `stops` are instants to pause at."""
+def run(platform, jobs, rules=None, faults=NO_FAULTS, *, seed=0, stops=(), few=0, until=np.inf):
+    """Return the state at the end, its attempts and its transfers.
+
+    `stops` are instants to pause at, `few` pauses every so many events, `until` ends it there.
+    """
     state = assemble(platform, jobs, rules or Rules(), faults, seed)
-    for until in stops:
-        advance(state, until, sys.maxsize, NOBODY)
-    assert advance(state, np.inf, sys.maxsize, NOBODY) == DONE
-    assert state.heap[0]["what"] == 0
+    for stop in stops:
+        assert advance(state, stop, sys.maxsize, NOBODY) in (DONE, REACHED)
+    while few and advance(state, np.inf, state.world[0]["events"] + few, NOBODY) == LIMIT:
+        assert state.heap[0]["what"] < len(state.heap)
+    assert advance(state, until, sys.maxsize, NOBODY) in (DONE, REACHED)
+    assert until < np.inf or state.heap[0]["what"] == 0
     world = state.world[0]
     attempts = state.attempts[: world["attempts"]]
     return SimpleNamespace(

@@ -44,7 +44,7 @@ def _place(st: State, low: int, high: int, end: float) -> int:
 
 
 @rare
-def expect(st: State, s: int, end: float, width: int) -> None:
+def expect(st: State, s: int, end: float, job: int) -> None:
     """Add a running job; `running` counts it already."""
     ends = st.ends
     first = st.sites[s].ends
@@ -53,75 +53,92 @@ def expect(st: State, s: int, end: float, width: int) -> None:
     while k > place:
         ends[k, 0] = ends[k - 1, 0]
         ends[k, 1] = ends[k - 1, 1]
+        ends[k, 2] = ends[k - 1, 2]
         k -= 1
     ends[k, 0] = end
-    ends[k, 1] = width
+    ends[k, 1] = st.jobs[job].cores
+    ends[k, 2] = st.jobs[job].memory
 
 
 @rare
-def forget(st: State, s: int, end: float, width: int) -> None:
-    """Remove a running job; `running` still counts it. Equal ends and widths are alike."""
-    ends = st.ends
+def forget(st: State, s: int, end: float, job: int) -> None:
+    """Remove a running job; `running` still counts it. Equal ends, widths, memories are alike."""
+    ends, width, memory = st.ends, st.jobs[job].cores, st.jobs[job].memory
     first = st.sites[s].ends
     last = first + st.sites[s].running - 1
     k = _place(st, first, last + 1, end)
-    while ends[k, 1] != width:
+    while ends[k, 1] != width or ends[k, 2] != memory:
         k += 1
     while k < last:
         ends[k, 0] = ends[k + 1, 0]
         ends[k, 1] = ends[k + 1, 1]
+        ends[k, 2] = ends[k + 1, 2]
         k += 1
 
 
 @rare
-def shadow_of(st: State, s: int, need: int, free: int, now: float) -> tuple[float, int]:
-    """Return when the first of the queue is expected to fit, and the cores it leaves free then.
+def shadow_of(
+    st: State, s: int, job: int, free: int, room: float, now: float
+) -> tuple[float, int, float]:
+    """Return when the first of the queue is expected to fit, and what it leaves free then.
 
-    Jobs past their time are expected to end now.
+    That is a time, cores and bytes of memory. Jobs past their time are expected to end now.
     """
-    k = st.sites[s].ends
+    need, memory = st.jobs[job].cores, st.jobs[job].memory
+    k, shadow = st.sites[s].ends, now
     stop = k + st.sites[s].running
-    while free < need and k < stop:
+    while (free < need or room < memory) and k < stop:
         free += int(st.ends[k, 1])
+        room += st.ends[k, 2]
+        shadow = max(st.ends[k, 0], now)
         k += 1
-    if free < need:  # in an outage: it waits for the end of that
-        return np.inf, 0
-    shadow = max(st.ends[k - 1, 0], now)
+    if free < need or room < memory:  # in an outage: it waits for the end of that
+        return np.inf, 0, 0.0
     while k < stop and st.ends[k, 0] <= shadow:
         free += int(st.ends[k, 1])
+        room += st.ends[k, 2]
         k += 1
-    return shadow, free - need
+    return shadow, free - need, room - memory
 
 
 @rare
-def profile_of(st: State, s: int, free: int, now: float) -> int:
-    """Lay out how many cores will be free from when on; return the number of times."""
+def profile_of(st: State, s: int, free: int, room: float, now: float) -> int:
+    """Lay out what cores and memory will be free from when on; return the number of times."""
     profile, count = st.profile, 1
     profile[0, 0] = now
     profile[0, 1] = free
+    profile[0, 2] = room
     first, soon = st.sites[s].ends, np.nextafter(now, np.inf)
     for k in range(first, first + st.sites[s].running):
         end = max(st.ends[k, 0], soon)  # past its time: it may end any moment, but runs now
         if end > profile[count - 1, 0]:
             profile[count, 0] = end
             profile[count, 1] = profile[count - 1, 1]
+            profile[count, 2] = profile[count - 1, 2]
             count += 1
         profile[count - 1, 1] += st.ends[k, 1]
+        profile[count - 1, 2] += st.ends[k, 2]
     return count
 
 
+@part
+def _has(st: State, k: int, width: int, memory: float) -> bool:
+    return st.profile[k, 1] >= width and st.profile[k, 2] >= memory
+
+
 @rare
-def plan(st: State, count: int, width: int, long: float) -> tuple[int, int]:
-    """Reserve cores at the earliest time they stay free for long enough.
+def plan(st: State, count: int, job: int, long: float) -> tuple[int, int]:
+    """Reserve cores and memory at the earliest time they stay free for long enough.
 
     Returns the place of that time in the profile, -1 if there is none, and how many times the
     profile has now. Feitelson and Weil, IPPS 1998.
     """
     profile, at, k, end = st.profile, 0, 0, 0.0
+    width, memory = st.jobs[job].cores, st.jobs[job].memory
     while at < count:
         begin = profile[at, 0]
         end, k = max(begin + long, np.nextafter(begin, np.inf)), at
-        while k < count and profile[k, 0] < end and profile[k, 1] >= width:
+        while k < count and profile[k, 0] < end and _has(st, k, width, memory):
             k += 1
         if k == count or profile[k, 0] >= end:
             break
@@ -132,9 +149,12 @@ def plan(st: State, count: int, width: int, long: float) -> tuple[int, int]:
         for j in range(count, k, -1):
             profile[j, 0] = profile[j - 1, 0]
             profile[j, 1] = profile[j - 1, 1]
+            profile[j, 2] = profile[j - 1, 2]
         profile[k, 0] = end
         profile[k, 1] = profile[k - 1, 1]
+        profile[k, 2] = profile[k - 1, 2]
         count += 1
     for j in range(at, k):
         profile[j, 1] -= width
+        profile[j, 2] -= memory
     return at, count

@@ -60,7 +60,7 @@ def begin(st: State, a: int, p: int, now: float) -> None:
     st.pools[p].memory_free -= st.jobs[job].memory
     st.sites[s].running += 1
     if st.sites[s].backfill:
-        expect(st, s, now + expected(st, job, p), st.jobs[job].cores)
+        expect(st, s, now + expected(st, job, p), job)
     slots[slot].attempt = a
     slots[slot].class_ = -1
     slots[slot].replica = -1
@@ -421,9 +421,11 @@ def end(st: State, slot: int, outcome: int, now: float) -> None:
     st.attempts[a].outcome = outcome
     st.pools[p].free += st.jobs[job].cores
     st.pools[p].memory_free += st.jobs[job].memory
+    if st.pools[p].free == st.pools[p].cores:
+        st.pools[p].memory_free = st.pools[p].memory  # what sums have lost by rounding
     if st.sites[s].backfill:
         due = st.attempts[a].start + expected(st, job, p)
-        forget(st, s, due, st.jobs[job].cores)
+        forget(st, s, due, job)
     st.sites[s].running -= 1
     st.sites[s].held -= st.jobs[job].cores
     note_load(st, s)

@@ -217,18 +217,18 @@ def serve_queue(st: State, s: int, now: float) -> None:
 def _easy(st: State, s: int, now: float) -> None:
     """Start what fits and does not delay the first (Lifka, JSSPP 1995)."""
     attempts, p = st.attempts, st.sites[s].first_pool
-    free = usable(st, p)
-    need = st.jobs[attempts[st.sites[s].head].job].cores
-    shadow, extra = shadow_of(st, s, need, free, now)
+    free, room = usable(st, p), st.pools[p].memory_free
+    shadow, extra, spare = shadow_of(st, s, attempts[st.sites[s].head].job, free, room, now)
     a, left = attempts[st.sites[s].head].next, st.world[0].depth
     while a >= 0 and left > 0 and free > 0:
         behind, job = attempts[a].next, attempts[a].job
-        width = st.jobs[job].cores
-        if width <= free and st.pools[p].memory_free >= st.jobs[job].memory:
+        width, memory = st.jobs[job].cores, st.jobs[job].memory
+        if width <= free and memory <= st.pools[p].memory_free:
             in_time = now + expected(st, job, p) <= shadow
-            if in_time or width <= extra:
+            if in_time or (width <= extra and memory <= spare):
                 if not in_time:
                     extra -= width
+                    spare -= memory
                 free -= width
                 _leave(st, s, a)
                 begin(st, a, p, now)
@@ -240,11 +240,11 @@ def _easy(st: State, s: int, now: float) -> None:
 def _conservative(st: State, s: int, now: float) -> None:
     """Plan all in order, each as early as what is planned before lets it; start who is due now."""
     attempts, p = st.attempts, st.sites[s].first_pool
-    count = profile_of(st, s, usable(st, p), now)
+    count = profile_of(st, s, usable(st, p), st.pools[p].memory_free, now)
     a, left = st.sites[s].head, st.world[0].depth + 1
     while a >= 0 and left > 0:
         behind, job = attempts[a].next, attempts[a].job
-        at, count = plan(st, count, st.jobs[job].cores, expected(st, job, p))
+        at, count = plan(st, count, job, expected(st, job, p))
         if at == 0 and st.pools[p].memory_free >= st.jobs[job].memory:
             _leave(st, s, a)
             begin(st, a, p, now)

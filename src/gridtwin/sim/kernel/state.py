@@ -295,9 +295,9 @@ class State:
     moment: NDArray[np.float64]
     """When a failure of a code comes: quantiles of the share of the payload, (codes, points)."""
     ends: NDArray[np.float64]
-    """Backfilling: expected ends and widths of what runs, by site and end; shape (places, 2)."""
+    """Backfilling: what runs, by site and expected end: end, cores, memory; shape (places, 3)."""
     profile: NDArray[np.float64]
-    """Conservative backfilling: times, and free cores from then on; shape (times, 2)."""
+    """Conservative backfilling: times, free cores and memory from then on; shape (times, 3)."""
     usage: NDArray[np.float64]
     """Fair share: core seconds by site and user, and when they held; (sites, users, 2)."""
     users: NDArray[np.int64]
