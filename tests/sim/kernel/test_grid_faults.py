@@ -99,9 +99,9 @@ def test_a_full_outage_ends_what_runs_and_starts_nothing(grid):
     assert rows == [
         (0, 0.0, 10.0, fine),
         (1, 0.0, 10.0, out),
-        (1, 31.0, 46.0, fine),
+        (1, 30.0, 45.0, fine),
         (2, 30.0, 80.0, fine),
-        (3, 30.0, 31.0, fine),
+        (3, 45.0, 46.0, fine),
     ]
 
 
@@ -185,9 +185,9 @@ def test_priorities_go_first_and_equals_in_order(grid):
 
 
 def test_fair_share_serves_who_used_least(grid):
-    """User 0 sends ten jobs before user 1 sends two: those wait for one job each."""
+    """User 0 sends ten jobs before user 1 sends two: they take turns from then on."""
     user = [0] * 10 + [1] * 2
     jobs = grid.work([0.0] * 10 + [0.5] * 2, 1.0, user=user)
     done = grid.run(Platform.single(1), jobs, Rules(order=Ordering.FAIR_SHARE))
-    assert done.start[10:].tolist() == [1.0, 2.0]
+    assert done.start[10:].tolist() == [1.0, 3.0]
     assert sorted(done.start) == list(range(12))

@@ -34,6 +34,8 @@ def enter(st: State, a: int, now: float) -> None:
     if st.sites[s].queued == 0:
         p = pool_for(st, s, job)
         if p >= 0:
+            if st.sites[s].order == _FAIR:
+                _use(st, s, job, now)
             begin(st, a, p, now)
             note_load(st, s)
             return
@@ -178,8 +180,8 @@ def _take(st: State, s: int, a: int, now: float) -> None:
 
 @rare
 def _take_user(st: State, s: int, a: int, now: float) -> None:
-    """Take a user's first job out; count what it asked for as used from now on."""
-    users, usage, job = st.users, st.usage, st.attempts[a].job
+    """Take a user's first job out."""
+    users, job = st.users, st.attempts[a].job
     user = st.jobs[job].user
     users[s, user, 0] = st.attempts[a].next
     if st.attempts[a].next < 0:
@@ -188,6 +190,13 @@ def _take_user(st: State, s: int, a: int, now: float) -> None:
         users[s, place, 3] = other
         users[s, other, 2] = place
         st.sites[s].waiting = last
+    _use(st, s, job, now)
+
+
+@rare
+def _use(st: State, s: int, job: int, now: float) -> None:
+    """Count what a job is expected to use as used from now on."""
+    usage, user = st.usage, st.jobs[job].user
     long = expected(st, job, st.sites[s].first_pool)
     decay = 0.5 ** ((now - usage[s, user, 1]) / st.world[0].half_life)
     usage[s, user, 0] = usage[s, user, 0] * decay + long * st.jobs[job].cores
