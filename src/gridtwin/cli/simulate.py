@@ -1,5 +1,6 @@
-"""``gridtwin simulate``: run a trace through a scheduler on a machine or platform."""
+"""``gridtwin simulate``: run a trace through the schedulers of a machine or a grid."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -8,7 +9,10 @@ import typer
 from gridtwin.cli.console import Cores, Json, Seed, print_json, print_table, read, say
 
 if TYPE_CHECKING:
-    from gridtwin.sim import Broker
+    import polars as pl
+
+    from gridtwin.sim import Broker, Result
+    from gridtwin.sim.faults import Faults
 
 
 def command(
@@ -17,20 +21,64 @@ def command(
         Path, typer.Option("-o", "--output", file_okay=False, help="Folder for the run.")
     ],
     cores: Cores = None,
-    platform: Annotated[Path | None, typer.Option(help="Sites and their cores, TOML.")] = None,
-    policy: Annotated[str, typer.Option(help="How jobs are started: fcfs, easy…")] = "easy",
+    platform: Annotated[
+        Path | None, typer.Option(help="Sites, storages and network: TOML or JSON.")
+    ] = None,
+    policy: Annotated[
+        str, typer.Option(help="How jobs are started: fcfs, easy, priority, fair_share…")
+    ] = "easy",
     broker: Annotated[
         str | None,
-        typer.Option(help="How jobs are sent to the sites of a platform: least_loaded, random…"),
+        typer.Option(help="How jobs are sent to sites: least_loaded, data_local, recorded…"),
+    ] = None,
+    failures: Annotated[
+        Path | None, typer.Option(help="How often and in which ways jobs fail, TOML or JSON.")
+    ] = None,
+    failure_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Chance that an attempt fails.")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(min=0, help="How often a failed job is tried again.")
+    ] = None,
+    outages: Annotated[
+        Path | None, typer.Option(help="Times in which sites are closed, TOML or JSON.")
+    ] = None,
+    local: Annotated[
+        Path | None, typer.Option(help="Records of others' jobs, run at their own sites.")
+    ] = None,
+    replicas: Annotated[
+        Path | None, typer.Option(help="Where files or data sets are, Parquet.")
+    ] = None,
+    files: Annotated[Path | None, typer.Option(help="Which files jobs read, Parquet.")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Site or router of files that are nowhere else.")
+    ] = None,
+    parents: Annotated[
+        Path | None, typer.Option(help="Which jobs wait for which, Parquet: job_id, parent.")
+    ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Read inputs beside the payload.")] = (
+        False
+    ),
+    walltime: Annotated[
+        bool, typer.Option("--walltime", help="Kill jobs after the time they asked for.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many events, whatever is left.")
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Write these too: cgsim, cgsim_data, batsim."),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Run a trace through a scheduler; save the jobs, the timeline and a summary."""
+    """Run a trace through schedulers; save the jobs, the timeline and a summary."""
     if cores is not None and platform is not None:
         raise typer.BadParameter("give --cores or --platform, not both", param_hint="--platform")
     import gridtwin
+    from gridtwin.sim.use import check_formats
 
+    chosen = check_formats(formats or [])
     result = gridtwin.simulate(
         read(jobs),
         cores=cores,
@@ -38,13 +86,72 @@ def command(
         policy=policy,
         broker=cast("Broker | None", broker),  # simulate checks it
         seed=seed,
+        faults=_faults(failures, failure_rate, retries, outages),
+        local=None if local is None else read(local),
+        replicas=_frame(replicas),
+        files=_frame(files),
+        origin=origin or None,
+        parents=_frame(parents),
+        stream=stream,
+        walltime=walltime,
+        limit=limit,
     )
-    result.save(output)
+    result.save(output, formats=chosen)
+    _print(result, f"{jobs} under {policy}", jobs, output, as_json)
+
+
+def _print(result: "Result", title: str, jobs: Path, output: Path, as_json: bool) -> None:
+    """Tell what became of the jobs."""
     summary = result.summary()
     if as_json:
-        print_json({**summary, "rejections": result.rejected, "output": str(output)})
+        more = {
+            "rejections": result.rejected,
+            "outcomes": result.outcomes,
+            "kernel": result.kernel,
+            "level": result.level,
+            "complete": result.complete,
+            "notes": result.notes,
+        }
+        print_json({**summary, **more, "output": str(output)})
         return
     for reason, count in result.rejected.items():
         say(f"{jobs}: {count} jobs not simulated: {reason}")
-    print_table(f"{jobs} under {policy}", ["", "value"], list(summary.items()))
+    for note in result.notes:
+        say(f"note: {note}")
+    print_table(title, ["", "value"], list(summary.items()))
+    if result.kernel == "grid":
+        print_table("outcomes", ["outcome", "jobs"], list(result.outcomes.items()))
     typer.echo(f"jobs, timeline and summary written to {output}")
+
+
+def _faults(
+    failures: Path | None, rate: float | None, retries: int | None, outages: Path | None
+) -> "Faults | None":
+    """Return what goes wrong; None if nothing is said of it."""
+    if failures is None and rate is None and retries is None and outages is None:
+        return None
+    from gridtwin.sim import failures as failure_file
+    from gridtwin.sim import outages as calendar
+    from gridtwin.sim.faults import NO_FAULTS
+
+    faults = NO_FAULTS if failures is None else failure_file.load(failures)
+    if rate is not None:
+        faults = replace(faults, chance=rate)
+    if retries is not None:
+        faults = replace(faults, attempts=retries + 1)
+    if outages is not None:
+        faults = replace(faults, outages=calendar.load(outages))
+    return faults
+
+
+def _frame(path: Path | None) -> "pl.DataFrame | None":
+    if path is None:
+        return None
+    import polars as pl
+
+    from gridtwin.core.errors import FormatError
+
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise FormatError(f"{path} is no readable Parquet file: {error}") from error

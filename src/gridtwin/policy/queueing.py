@@ -2,7 +2,7 @@
 
 from gridtwin.sim.policies import Policy, register
 
-__all__ = ["EASY", "FAIR_SHARE", "FCFS", "PRIORITY"]
+__all__ = ["CONSERVATIVE", "EASY", "FAIR_SHARE", "FCFS", "PRIORITY"]
 
 FCFS = register(Policy("fcfs"))
 """First come, first served: nobody overtakes."""
@@ -17,3 +17,7 @@ PRIORITY = register(Policy("priority", order="priority"))
 FAIR_SHARE = register(Policy("fair_share", order="fair_share"))
 """The user first who used the least of the site lately: core seconds, which count half after a
 while (`gridtwin.sim.assemble.Rules.half_life`); nobody overtakes."""
+
+CONSERVATIVE = register(Policy("conservative", backfill="conservative"))
+"""FCFS with conservative backfilling (Mu'alem and Feitelson, IEEE TPDS 2001): a job overtakes if
+nobody before it in the queue starts later than it would have by the requested times."""

@@ -5,6 +5,7 @@ from gridtwin.sim.engine import schedule, simulate
 from gridtwin.sim.platform import Link, Platform, Pool, Route, Site, Storage
 from gridtwin.sim.policies import Backfill, Order, Policy, policies, register
 from gridtwin.sim.result import Result
+from gridtwin.sim.run import Simulation
 
 __all__ = [
     "Backfill",
@@ -16,6 +17,7 @@ __all__ = [
     "Pool",
     "Result",
     "Route",
+    "Simulation",
     "Site",
     "Storage",
     "policies",

@@ -9,13 +9,13 @@ from gridtwin.sim.attempts import Rows, frame_of, outcomes_of, transfers_of
 from gridtwin.sim.kernel.codes import Outcome
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.result import Result, Schedule
-from gridtwin.sim.run import Run
+from gridtwin.sim.run import Simulation
 from gridtwin.trace import JobTable, Provenance
 
 __all__ = ["collected"]
 
 
-def collected(run: Run, origin: Provenance, *, policy: str, broker: str) -> Result:
+def collected(run: Simulation, origin: Provenance, *, policy: str, broker: str) -> Result:
     """Return the result of a run as it stands; the run can go on afterwards.
 
     Memory: 120 bytes an attempt, 60 a transfer, and the records' columns for each attempt.
@@ -95,7 +95,7 @@ def _level(state: State) -> int:
     return int(state.world[0]["level"])
 
 
-def _left(run: Run, outcomes: dict[str, int]) -> list[str]:
+def _left(run: Simulation, outcomes: dict[str, int]) -> list[str]:
     """Say what was not brought to an end, and why."""
     notes = []
     if run.stop == "limit":

@@ -77,7 +77,7 @@ def demand(
     stream
         Whether inputs are read beside the payload.
     walltime
-        Whether jobs are killed after the time that they asked for.
+        Whether jobs are killed after the time that they asked for; backfilling counts on it anyway.
     first_attempts
         Whether to leave out the retries of the records (``attempt`` above 0 of a job with a
         ``parent_id``), for a simulation that makes its own.
@@ -128,7 +128,8 @@ def demand(
         cores=ready.width[keep],
         run=ready.run[keep],
         flop=_flop(table, ready.run[keep], platform),
-        request=_asked(table) if walltime else None,
+        request=_asked(table, np.inf) if walltime else None,
+        estimate=_asked(table, np.nan),
         memory=_number(table, "mem_req", 0.0) * _MB,
         priority=_number(table, "priority", 0.0),
         user=_codes(table, "user")[0],
@@ -207,9 +208,10 @@ def _flop(table: pl.DataFrame, run: Floats, platform: Platform) -> Floats | None
     return run * power
 
 
-def _asked(table: pl.DataFrame) -> Floats:
-    asked = _number(table, "walltime_req", np.inf)
-    return np.where(asked > 0, asked, np.inf)
+def _asked(table: pl.DataFrame, missing: float) -> Floats:
+    """Return the time that each job asked for, s."""
+    asked = _number(table, "walltime_req", missing)
+    return np.where(asked > 0, asked, missing)
 
 
 def _number(table: pl.DataFrame, name: str, missing: float) -> Floats:

@@ -1,9 +1,9 @@
 """Run jobs on a platform: check, assign, run a kernel, put the outcome into a result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -27,7 +27,7 @@ from gridtwin.sim.kernel.codes import Backfilling, Ordering
 from gridtwin.sim.platform import Platform
 from gridtwin.sim.policies import Policy, resolve
 from gridtwin.sim.result import Result, Schedule
-from gridtwin.sim.run import Run
+from gridtwin.sim.run import Simulation
 from gridtwin.sim.workload import Workload
 from gridtwin.trace import JobTable, Provenance
 from gridtwin.trace.derive import Runnable, machine_size, runnable
@@ -37,6 +37,7 @@ __all__ = ["schedule", "simulate"]
 _TIMES = ("submit", "run", "request")
 _LATEST = 1e15
 _NONE, _UNKNOWN = -1, -2
+_T = TypeVar("_T")
 
 
 def schedule(
@@ -90,7 +91,7 @@ def simulate(
     *,
     cores: int | None = None,
     platform: Platform | Path | str | None = None,
-    policy: str | Policy = "easy",
+    policy: str | Policy | Mapping[str, str | Policy] = "easy",
     broker: Broker | Chooser | None = None,
     seed: int = 0,
     faults: Faults | None = None,
@@ -115,7 +116,7 @@ def simulate(
         The size of one machine, or a platform or its TOML file. Neither: one machine of
         `gridtwin.trace.derive.machine_size`.
     policy
-        Who starts next at a site.
+        Who starts next at a site; or a policy for each site by name, ``fcfs`` for the others.
     broker
         Which site a job goes to: ``"least_loaded"`` (also for None), ``"fewest_jobs"``,
         ``"random"``, ``"round_robin"``, ``"data_local"`` (most bytes of its input), or
@@ -145,15 +146,20 @@ def simulate(
         size. All else runs on the kernel ``grid``, where each job has one of the outcomes of
         `gridtwin.sim.kernel.codes.Outcome`. `Result.kernel` says which.
     """
-    rule, broker = resolve(policy), broker or "least_loaded"
+    broker = broker or "least_loaded"
+    rule = (
+        {site: resolve(name) for site, name in policy.items()}
+        if isinstance(policy, Mapping)
+        else resolve(policy)
+    )
     check_broker(broker)
     jobs = jobs.with_frame(jobs.collect())
     ready = None if platform is not None or cores is not None else runnable(jobs)
     platform = _platform(jobs, ready, cores, platform)
     options = (local, files, replicas, origin, parents, work, limit)
     plain = all(option is None for option in options) and not stream and not walltime
-    plain = plain and (faults or NO_FAULTS) == NO_FAULTS and (rules or Rules()) == Rules()
-    if plain and _is_plain(platform, rule, broker):
+    plain = plain and (faults is None or faults is NO_FAULTS) and (rules or Rules()) == Rules()
+    if plain and isinstance(rule, Policy) and _is_plain(platform, rule, broker):
         return _compute(jobs, ready or runnable(jobs), platform, rule, str(broker), seed)
     faults = faults or NO_FAULTS
     recorded = broker == "recorded"
@@ -176,13 +182,15 @@ def simulate(
     rules = replace(
         rules or Rules(),
         broker=brokerage(broker),
-        order=Ordering[rule.order.upper()],
-        backfill=Backfilling[rule.backfill.upper()],
+        order=_each(rule, lambda one: Ordering[one.order.upper()]),
+        backfill=_each(rule, lambda one: Backfilling[one.backfill.upper()]),
     )
     chooser = broker if callable(broker) else None
-    run = Run(platform, asked, rules=rules, faults=faults, seed=seed, broker=chooser, limit=limit)
+    run = Simulation(
+        platform, asked, rules=rules, faults=faults, seed=seed, broker=chooser, limit=limit
+    )
     run.until()
-    return collected(run, jobs.provenance, policy=rule.name, broker=broker_name(broker))
+    return collected(run, jobs.provenance, policy=_named(rule), broker=broker_name(broker))
 
 
 def _is_plain(platform: Platform, rule: Policy, broker: Broker | Chooser) -> bool:
@@ -195,6 +203,19 @@ def _is_plain(platform: Platform, rule: Policy, broker: Broker | Chooser) -> boo
         len(site.pools) == 1 and site.pools[0].speed is None and site.pools[0].memory is None
         for site in platform.sites
     )
+
+
+def _each(rule: Policy | Mapping[str, Policy], code: Callable[[Policy], _T]) -> _T | dict[str, _T]:
+    """Return the code of a policy, or of each site's."""
+    if isinstance(rule, Policy):
+        return code(rule)
+    return {site: code(one) for site, one in rule.items()}
+
+
+def _named(rule: Policy | Mapping[str, Policy]) -> str:
+    if isinstance(rule, Policy):
+        return rule.name
+    return ", ".join(f"{site}: {one.name}" for site, one in rule.items()) or "fcfs"
 
 
 def _given(

@@ -220,7 +220,7 @@ class Result:
         last = np.nanmax(s.end, initial=-np.inf) if len(s.end) else -np.inf
         makespan = float(last - s.submit[0]) if np.isfinite(last) else None
         area = float(np.nansum(s.run * s.width))
-        load = offered_load(run[over], width[over], s.submit[mine][over], self.cores)
+        load = offered_load(run[over], width[over], s.submit[mine][over], max(self.cores, 1))
         return {
             "policy": self.policy,
             "broker": self.broker,

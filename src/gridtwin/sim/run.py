@@ -15,18 +15,19 @@ from gridtwin.sim.kernel.grid import LIMIT, REACHED, STOPPED, advance
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.platform import Platform
 from gridtwin.sim.view import View, caller
+from gridtwin.sim.workload import Workload
 from gridtwin.trace import TraceSchema
 
-__all__ = ["EVENTS_PER_JOB", "Run", "Stop"]
+__all__ = ["EVENTS_PER_JOB", "Simulation", "Stop"]
 
 Stop = Literal["done", "reached", "limit"]
 
-EVENTS_PER_JOB = 10_000
-"""The bound on events, for each attempt that could be made, unless another is given."""
+EVENTS_PER_JOB = 100
+"""The bound on events, for each attempt that could be made and each of its inputs or blocks."""
 _LATEST = 1e15
 
 
-class Run:
+class Simulation:
     """A simulation that can be stopped at any time, looked at, and continued."""
 
     def __init__(
@@ -54,9 +55,7 @@ class Run:
             )
         if limit is not None and limit < 1:
             raise InputError(f"limit: expected 1 event or more, got {limit}")
-        files = 0 if work.input_file is None else len(work.input_file)
-        most = (len(work) + files) * faults.attempts * EVENTS_PER_JOB + 1_000_000
-        self.limit = most if limit is None else limit
+        self.limit = _bound(work, self.rules, faults) if limit is None else limit
         """Events after which it stops whatever is left."""
         if (self.rules.broker == Brokerage.CALLED) != (broker is not None):
             raise InputError("the rules say CALLED where a broker is given, and only there")
@@ -116,7 +115,7 @@ class Run:
         names = self.platform.names
         if error is None:
             turn = int(self.state.world[0]["turn"])
-            told = repr(names[turn] if 0 <= turn < len(names) else answer or turn)
+            told = repr(names[turn] if 0 <= turn < len(names) else turn if view is None else answer)
             job = "a job" if view is None else f"job {self._name(view)!r}"
             error = InputError(
                 f"the broker answered {told} for {job}; expected a site where that fits, by name "
@@ -127,3 +126,11 @@ class Run:
 
     def _name(self, view: View) -> str:
         return str(self.demand.frame["job_id"][view.job])
+
+
+def _bound(work: Workload, rules: Rules, faults: Faults) -> int:
+    """Return a number of events that no simulation should need."""
+    parts = float(len(work))
+    if work.input_file is not None and work.files is not None:
+        parts += len(work.input_file) + work.files.bytes[work.input_file].sum() / rules.block
+    return 1_000_000 + int(parts * faults.attempts * EVENTS_PER_JOB)

@@ -1,5 +1,6 @@
 """What a result says of links and storages over time, and the result in others' forms."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -7,14 +8,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridtwin.core.errors import InputError
+from gridtwin.core.errors import UnknownNameError
 from gridtwin.sim.platform import Platform
 from gridtwin.trace import JobTable
 
 if TYPE_CHECKING:
     from gridtwin.sim.result import Result
 
-__all__ = ["TRANSFERS", "Format", "export", "links", "stored"]
+__all__ = ["TRANSFERS", "Format", "check_formats", "export", "links", "stored"]
 
 Format = Literal["cgsim", "cgsim_data", "batsim"]
 Edges = NDArray[np.float64]
@@ -107,6 +108,14 @@ def stored(
     return pl.concat(parts) if parts else pl.DataFrame(schema=_STORED)
 
 
+def check_formats(names: Sequence[str]) -> tuple[Format, ...]:
+    """Return the names as they are; raise `UnknownNameError` if there is no such form."""
+    for name in names:
+        if name not in get_args(Format):
+            raise UnknownNameError("format", name, get_args(Format))
+    return tuple(names)  # type: ignore[arg-type]
+
+
 def export(result: "Result", folder: Path, form: Format) -> None:
     """Write a result as other simulators do.
 
@@ -116,8 +125,7 @@ def export(result: "Result", folder: Path, form: Format) -> None:
     from gridtwin.sim.formats.batsim_jobs import write_jobs
     from gridtwin.sim.formats.cgsim_events import write_events
 
-    if form not in get_args(Format):
-        raise InputError(f"format is {form!r}; expected {', '.join(get_args(Format))}")
+    check_formats([form])
     if form == "batsim":
         write_jobs(result.jobs, folder / "jobs.csv")
         return
