@@ -27,6 +27,7 @@ first host of its site with a core left.
 import ast
 import gzip
 import json
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -150,18 +151,27 @@ def _per_site(key: str, value: Any, sites: int) -> list[float]:  # noqa: ANN401 
     return [float(v) for v in values]
 
 
+_OPERATIONS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Mod: operator.mod,
+}
+
+
 def _evaluate(key: str, text: str, site: int) -> float:
     def of(node: ast.AST) -> float:
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             return float(node.value)
         if isinstance(node, ast.Name) and node.id == "site":
             return float(site)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult):
-            left, right = of(node.left), of(node.right)
-            return left + right if isinstance(node.op, ast.Add) else left * right
-        raise InputError(f"{key}: expected sums and products of numbers and 'site', got {text!r}")
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
+            value = _OPERATIONS[type(node.op)](of(node.left), of(node.right))
+            return float(value)
+        raise InputError(f"{key}: expected + - * / % of numbers and 'site', got {text!r}")
 
     try:
         return of(ast.parse(text, mode="eval").body)
-    except SyntaxError as error:
+    except (SyntaxError, ZeroDivisionError) as error:
         raise InputError(f"{key}: {text!r} is no arithmetic; write a number or a list") from error
