@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridtwin.core.errors import InputError
-from gridtwin.sim.assemble import Rules
+from gridtwin.sim.assemble import Rules, assemble
+from gridtwin.sim.faults import NO_FAULTS, Faults
 from gridtwin.sim.kernel import CHOOSE, run_jobs
 from gridtwin.sim.kernel.codes import Backfilling, Ordering, Outcome
 from gridtwin.sim.outages import Outage
 from gridtwin.sim.platform import Platform, Pool, Site
+from gridtwin.sim.workload import Workload
 
 CASES = settings(max_examples=200, deadline=None)
 # small whole numbers make ties of every kind frequent
@@ -134,8 +136,6 @@ def test_without_estimates_the_run_time_is_known(grid, jobs, rules):
 @CASES
 @given(st.lists(JOB, min_size=1, max_size=40), st.sampled_from(list(Backfilling)))
 def test_cores_are_never_oversubscribed_in_an_outage_of_part_of_a_site(grid, jobs, backfill):
-    from gridtwin.sim.faults import Faults
-
     submit, width, run, estimate, _ = columns(jobs)
     faults = Faults(outages=(Outage("s0", 5.0, 20.0, 0.5),))
     made = grid.work(submit, run, width, estimate=estimate)
@@ -159,10 +159,6 @@ def test_backfilling_that_looks_at_nobody_is_none(grid, jobs, rules):
 
 
 def test_backfilling_refuses_what_it_cannot_do():
-    from gridtwin.sim.assemble import assemble
-    from gridtwin.sim.faults import NO_FAULTS
-    from gridtwin.sim.workload import Workload
-
     jobs = Workload(np.zeros(0), np.zeros(0, np.int64), np.zeros(0))
     two = Platform((Site("s", (Pool(1), Pool(2))),))
     with pytest.raises(InputError, match="one pool"):
