@@ -236,7 +236,7 @@ def test_local_jobs_take_room_and_are_told_apart(records):
     assert column(result, "wait_time") == [0.0, 9.0]
     assert result.local.collect()["job_id"].to_list() == ["x"]
     assert result.outcomes == {"finished": 2}
-    assert result.summary()["local_jobs"] == 1
+    assert result.summary()["local_attempts"] == 1
     assert result.summary()["utilisation"] == pytest.approx((2 * 40 + 160) / (12 * 20.5))
     assert result.decisions["chosen_by"].to_list() == ["least_loaded", "fixed", "least_loaded"]
     assert any("1 local jobs are at no site" in note for note in result.notes)

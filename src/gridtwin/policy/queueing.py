@@ -19,5 +19,5 @@ FAIR_SHARE = register(Policy("fair_share", order="fair_share"))
 while (`gridtwin.sim.assemble.Rules.half_life`); nobody overtakes."""
 
 CONSERVATIVE = register(Policy("conservative", backfill="conservative"))
-"""FCFS with conservative backfilling (Mu'alem and Feitelson, IEEE TPDS 2001): a job overtakes if
+"""FCFS with conservative backfilling (Feitelson and Weil, IPPS 1998): a job overtakes if
 nobody before it in the queue starts later than it would have by the requested times."""

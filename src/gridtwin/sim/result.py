@@ -39,7 +39,7 @@ DEFINITIONS = {
     "finished_share": "share of the simulated jobs that finished in the end",
     "lost_share": "share of the core seconds that went to attempts which did not finish",
     "moved_bytes": "bytes of the transfers between different places",
-    "local_jobs": "jobs of the background; they count in utilisation alone",
+    "local_attempts": "attempts of jobs of the background; they count in utilisation alone",
     "events": "events of the simulation",
 }
 """What each figure of `Result.summary` means; an undefined figure is None."""
@@ -253,7 +253,7 @@ class Result:
             "finished_share": self.outcomes.get("finished", 0) / jobs if jobs else None,
             "lost_share": 1.0 - float(spent[finished].sum()) / total if total else None,
             "moved_bytes": float(far["bytes"].sum()),
-            "local_jobs": 0 if self.local is None else len(self.local),
+            "local_attempts": 0 if self.local is None else len(self.local),
             "events": self.events,
         }
 

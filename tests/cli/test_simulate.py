@@ -1,0 +1,94 @@
+"""``gridtwin simulate`` on grids."""
+
+import polars as pl
+import pytest
+
+from gridtwin.sim import Link, Platform, Site, outages
+from gridtwin.sim.outages import Outage
+
+
+@pytest.fixture
+def grid(tmp_path):
+    path = tmp_path / "grid.toml"
+    sites = (Site.of("A", 512, 1e9), Site.of("B", 512, 2e9), Site("store"))
+    links = (
+        Link("a", 1e9, 0.01, ends=("store", "A")),
+        Link("b", 1e9, 0.01, ends=("store", "B")),
+    )
+    Platform(sites, links).save(path)
+    return path
+
+
+@pytest.fixture
+def data(jobs, tmp_path):
+    """The made-up trace, with data; and others' jobs."""
+    import gridtwin
+
+    names = pl.Series(["A", "B"] * 150)
+    frame = jobs.collect().with_columns(site=names, input_bytes=pl.lit(1e9), dataset=pl.lit("d"))
+    gridtwin.write(jobs.with_frame(frame), tmp_path / "jobs.parquet")
+    others = frame.head(20).with_columns(job_id=pl.format("x{}", "job_id"))
+    gridtwin.write(jobs.with_frame(others), tmp_path / "local.parquet")
+    replicas = pl.DataFrame({"dataset": ["d"], "site": ["store"]})
+    replicas.write_parquet(tmp_path / "replicas.parquet")
+    return tmp_path
+
+
+def test_a_grid_with_all_that_can_go_wrong(run, grid, data):
+    (data / "f.toml").write_text('chance = 0.01\nretry_delay = "5 min"\nelsewhere = 0.9\n')
+    outages.save(data / "o.toml", [Outage("A", 0.0, 1e9)])
+    args = (
+        *("simulate", "--jobs", data / "jobs.parquet", "--platform", grid, "--policy", "fcfs"),
+        *("--broker", "fewest_jobs", "--failures", data / "f.toml", "--failure-rate", 0.2),
+        *("--retries", 3, "--outages", data / "o.toml", "--local", data / "local.parquet"),
+        *("--replicas", data / "replicas.parquet", "--format", "cgsim", "--format", "batsim"),
+    )
+    done = run(*args, "-o", data / "run", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert found["kernel"] == "grid"
+    assert sum(found["outcomes"].values()) == 300
+    assert found["attempts"] > 300
+    assert found["moved_bytes"] >= 300e9
+    assert found["local_attempts"] >= 20
+    names = {path.name for path in (data / "run").iterdir()}
+    assert {"jobs.parquet", "local.parquet", "transfers.parquet", "decisions.parquet"} <= names
+    assert {"links.parquet", "events.sqlite", "jobs.csv", "summary.json"} <= names
+    told = run(*args, "-o", data / "again")
+    assert told.code == 0, told.err
+    assert "outcomes" in told.out
+    assert "finished" in told.out
+
+
+def test_a_bound_on_events_is_told(run, grid, data):
+    args = ("simulate", "--jobs", data / "jobs.parquet", "--platform", grid, "--policy", "fcfs")
+    done = run(*args, "--limit", 50, "-o", data / "run")
+    assert done.code == 0, done.err
+    assert "stopped after 50 events" in done.err
+    done = run(*args, "--limit", 50, "-o", data / "run", "--json")
+    assert done.json["complete"] is False
+    assert sum(done.json["outcomes"].values()) == 300
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--broker", "nearest"), "unknown broker 'nearest'"),
+        (("--format", "excel"), "unknown format 'excel'"),
+        (("--failures", "{data}/local.parquet"), "no TOML file"),
+        (("--replicas", "{data}/grid.toml"), "no readable Parquet"),
+        (("--files", "{data}/none.parquet"), "none.parquet"),
+        (("--outages", "{data}/none.toml"), "none.toml"),
+        (("--origin", "moon"), "origin: there is no site or router 'moon'"),
+        (("--local", "{data}/jobs.parquet"), "is a local job too"),
+        (("--parents", "{data}/replicas.parquet"), "parents need the columns job_id and parent"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(run, grid, data, options, message):
+    options = [option.format(data=data) for option in options]
+    args = ("simulate", "--jobs", data / "jobs.parquet", "--platform", grid, "--policy", "fcfs")
+    done = run(*args, *options, "-o", data / "run")
+    assert done.code in (1, 2)  # 2: a name that is none
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not (data / "run").exists()
