@@ -25,6 +25,7 @@ from gridtwin.core.errors import InputError
 from gridtwin.core.files import writing
 from gridtwin.sim.platform import Platform
 from gridtwin.sim.units import FLOPS_PER_HS23
+from gridtwin.sim.use import TRANSFERS
 from gridtwin.trace import JobTable
 
 __all__ = [
@@ -40,19 +41,6 @@ __all__ = [
 ]
 
 Form = Literal["track4", "data_management"]
-
-TRANSFERS = {
-    "job_id": pl.String,
-    "attempt": pl.Int64,
-    "file": pl.String,
-    "bytes": pl.Float64,
-    "source": pl.String,
-    "destination": pl.String,
-    "start": pl.Float64,
-    "end": pl.Float64,
-    "kind": pl.String,
-}
-"""Columns of the frame of transfers; ``kind`` is stage_in, stream, output or background."""
 
 _CHUNK = 50_000
 TRACK4: dict[str, str] = {
