@@ -255,7 +255,10 @@ def _pools(platform: Platform) -> Table:
 
 
 def _capacity(site: Site) -> tuple[float, float]:
-    """Return a site's bytes for files that stay, beside those there, and for cached copies."""
+    """Return a site's bytes for files that stay, beside those there, and for cached copies.
+
+    Without a storage for what stays, there is no limit to it.
+    """
     stay, cache = 0.0, 0.0
     for storage in site.storages:
         held = sum(size for _, size in storage.files)
@@ -264,7 +267,8 @@ def _capacity(site: Site) -> tuple[float, float]:
             cache += max(room - held, 0.0)
         else:
             stay += max(room - held, 0.0)
-    return (stay if site.storages else np.inf), cache
+    kept = any(storage.kind != "cache" for storage in site.storages)
+    return (stay if kept else np.inf), cache
 
 
 def _nodes(stored: NDArray[np.float64]) -> Table:

@@ -97,6 +97,24 @@ def test_a_job_with_a_site_goes_there_or_nowhere(grid):
         assert done.site.tolist() == [3, -1, -1, 1]
 
 
+@pytest.mark.parametrize("broker", [Brokerage.LEAST_LOADED, Brokerage.FEWEST_JOBS])
+def test_brokers_know_what_they_sent_before_it_is_there(grid, broker):
+    platform = Platform(tuple(Site.of(name, 9) for name in "abc"))
+    done = grid.run(platform, grid.work(np.arange(6.0), 500.0), Rules(broker=broker, dispatch=60.0))
+    assert done.site.tolist() == [0, 1, 2, 0, 1, 2]
+    assert done.start.tolist() == (np.arange(6.0) + 60.0).tolist()
+
+
+def test_a_pilot_holds_cores_before_the_first_input(grid):
+    link = Link("up", 1e8 / 0.97, 0.0, "split")
+    platform = Platform((Site.of("a", 1),), (link,), (Route("o", "a", ("up",)),), ("o",))
+    jobs = grid.work([0.0, 0.0], 7.0, reads=[[0], []], sizes=[2e8], at=[[1]])
+    done = grid.run(platform, jobs, Rules(pilot=3.0, dispatch=1.0))
+    np.testing.assert_allclose(done.start, [1.0, 13.0])
+    np.testing.assert_allclose(done.staged, [6.0, np.nan])
+    np.testing.assert_allclose(done.end, [13.0, 23.0])
+
+
 def test_memory_decides_where_a_job_fits_and_which_pool_takes_it(grid):
     pools = (Pool(2, speed=2e9, memory=4.0), Pool(2, speed=1e9, memory=16.0))
     platform = Platform((Site("a", pools), Site("b", (Pool(8, speed=1e9, memory=1.0),))))

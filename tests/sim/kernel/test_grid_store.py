@@ -85,6 +85,12 @@ def test_a_disk_that_is_full_fails_jobs_and_never_holds_more(grid):
     assert done.state.nodes[0]["used"] == 85.0
 
 
+def test_a_cache_is_no_limit_to_outputs(grid):
+    cache = Storage("cache", 10.0, kind="cache")
+    done = grid.run(behind(cache), grid.work([0.0], 1.0, output=100.0))
+    assert done.outcome.tolist() == [Outcome.FINISHED]
+
+
 @pytest.mark.parametrize("cores", [1, 3])
 def test_outputs_share_the_bandwidth_of_the_disk(grid, cores):
     done = grid.run(

@@ -137,6 +137,7 @@ def _arrive(st: State, job: int, s: int, now: float) -> None:
     st.jobs[job].outcome = -1 - a  # the last attempt, until the end is known
     st.sites[s].held += st.jobs[job].cores
     if st.sites[s].dispatch > 0.0:
+        st.sites[s].coming += 1
         note_load(st, s)
         push(st, now + st.sites[s].dispatch, QUEUE, a, 0)
     else:
@@ -180,6 +181,7 @@ def _event(st: State, ask: object, now: float) -> int:
         if holds(what, st.slots[id_].flow_stamp):
             flow_begins(st, id_, now)
     elif kind == QUEUE:
+        st.sites[st.attempts[id_].site].coming -= 1
         enter(st, id_, now)
     elif kind == READY:
         return _ready(st, ask, id_, now)

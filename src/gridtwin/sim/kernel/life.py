@@ -38,7 +38,7 @@ _RETRIES = 1  # row of draws: 0 fails?, 1 code, 2 moment, 3 elsewhere
 def note_load(st: State, s: int) -> None:
     """Keep what the broker compares."""
     if st.world[0].broker == _FEWEST:
-        load = float(st.sites[s].queued + st.sites[s].running)
+        load = float(st.sites[s].coming + st.sites[s].queued + st.sites[s].running)
     elif st.sites[s].cores:
         load = st.sites[s].held / st.sites[s].cores
     else:

@@ -98,12 +98,11 @@ class _Grid:
         self.now = 0.0
 
     def _room(self, k: int, *, cache: bool) -> float:
-        storages = self.platform.sites[k].storages
+        storages = [s for s in self.platform.sites[k].storages if (s.kind == "cache") == cache]
         free = 0.0
         for storage in storages:
-            if (storage.kind == "cache") == cache:
-                room = math.inf if storage.capacity is None else storage.capacity
-                free += max(room - sum(size for _, size in storage.files), 0.0)
+            room = math.inf if storage.capacity is None else storage.capacity
+            free += max(room - sum(size for _, size in storage.files), 0.0)
         return free if storages or cache else math.inf
 
     def push(self, time: float, what: str, attempt: Attempt) -> None:

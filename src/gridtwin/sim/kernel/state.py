@@ -116,6 +116,7 @@ SITE = np.dtype(
         ("backfill", _I),
         ("head", _I),
         ("tail", _I),
+        ("coming", _I),  # sent there by the broker, not there yet
         ("queued", _I),
         ("running", _I),
         ("held", _I),  # cores of queued and running jobs
