@@ -4,8 +4,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 import gridtwin
-from gridtwin.sim import Link, Platform, Site
-from gridtwin.sim.faults import Faults
+from gridtwin.sim import Faults, Link, Platform, Site
 from gridtwin.sim.view import View
 
 jobs = gridtwin.examples.load("lublin", n=300, seed=1)

@@ -256,6 +256,32 @@ def test_walltime_kills_only_where_it_is_asked_for(records):
     assert column(killed, "error_codes") == [["pilot:1213"], []]
 
 
+def test_memory_is_booked_like_cores(records):
+    platform = Platform((Site("A", (Pool(8, memory=4 * 2.0**30),)),))
+    jobs = records((0.0, 1, 10.0), (0.0, 1, 10.0), (0.0, 1, 10.0), mem_req=[3000.0, 2000.0, 9000.0])
+    result = simulate(jobs, platform=platform)
+    assert result.outcomes == {"finished": 2, "no_site": 1}
+    assert sorted(result.jobs.collect()["start_time"].drop_nulls()) == [0.0, 10.0]
+
+
+def test_what_nothing_is_known_of_runs_as_recorded_and_is_told(records):
+    jobs = records((0.0, 1, 10.0), (0.0, 1, 10.0), core_power=[8.0, None], site=["fast", "moon"])
+    result = simulate(jobs, platform=FAST, policy="fcfs", broker=lambda view: "slow")
+    assert column(result, "run_time") == [20.0, 10.0]
+    assert any(note.startswith("1 jobs have no core_power") for note in result.notes)
+
+
+def test_the_compute_kernel_tells_decisions_and_outcomes_too(records):
+    result = simulate(records((0.0, 1, 1.0), (0.0, 9, 1.0), (1.0, 1, 1.0)), platform=TWO)
+    assert result.outcomes == {"finished": 2, "rejected": 1}
+    assert result.decisions.rows() == [
+        (0.0, "j0", 0, "A", "least_loaded"),
+        (1.0, "j2", 0, "A", "least_loaded"),
+    ]
+    assert result.transfers.is_empty()
+    assert result.links().is_empty()
+
+
 def test_sites_may_have_policies_of_their_own(records):
     rows = [(0.0, 1, 10.0), (1.0, 1, 10.0), (2.0, 1, 10.0)] * 2
     jobs = records(*rows, priority=[0.0, 1.0, 2.0] * 2, site=["A"] * 3 + ["B"] * 3)

@@ -35,7 +35,8 @@ class Demand:
     local: NDArray[np.bool_]
     """Whether a job is of the background: submitted at its site by others."""
     kinds: tuple[str, ...] = ()
-    """Names of `Workload.kind`."""
+    """Names of `Workload.kind`, the failures' classes: the activities in order of their names, an
+    empty one where none is given."""
     unit: str = "cores"
     rejected: tuple[tuple[str, int], ...] = ()
     """Jobs of the table that are not in the workload, by reason."""
@@ -123,11 +124,17 @@ def demand(
         moved = {"input_ptr": read.ptr, "input_file": read.file, "files": read.files}
     kind, kinds = _codes(table, "activity")
     family, told = _family(table, parents)
+    flop = _flop(table, ready.run[keep], platform)
+    if flop is not None and (unknown := int(np.isnan(flop).sum())):
+        notes.append(
+            f"{unknown} jobs have no core_power and no site of a known speed; they run as long as "
+            "recorded on every core"
+        )
     work = Workload(
         submit=ready.submit[keep],
         cores=ready.width[keep],
         run=ready.run[keep],
-        flop=_flop(table, ready.run[keep], platform),
+        flop=flop,
         request=_asked(table, np.inf) if walltime else None,
         estimate=_asked(table, np.nan),
         memory=_number(table, "mem_req", 0.0) * _MB,
