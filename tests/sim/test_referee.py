@@ -293,7 +293,7 @@ def test_one_lan_link_per_site():
     ("changes", "message"),
     [
         ({"wan_latency_s": [1.0]}, "wan_latency_s"),
-        ({"wan_latency_s": "site.real"}, "sums and products"),
+        ({"wan_latency_s": "site.real"}, "numbers and .site."),
         ({"wan_latency_s": "1e-3*("}, "no arithmetic"),
         ({"hosts_per_site": 3}, "hosts_per_site"),
         ({"hosts_per_site": 0}, "hosts_per_site"),
