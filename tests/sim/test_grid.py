@@ -256,6 +256,48 @@ def test_walltime_kills_only_where_it_is_asked_for(records):
     assert column(killed, "error_codes") == [["pilot:1213"], []]
 
 
+ODD = (math.nan, math.inf, -1.0, None, 0.0)
+
+
+@pytest.mark.parametrize("platform", [FAST, WIRED])
+def test_odd_numbers_in_records_do_no_harm(records, platform):
+    n = len(ODD)
+    jobs = records(
+        *[(float(k), 1, 10.0) for k in range(n)],
+        **{
+            name: pl.Series(ODD, dtype=pl.Float64, strict=False)
+            for name in (
+                *("core_power", "input_bytes", "output_bytes", "priority", "mem_req"),
+                *("walltime_req", "cpu_time", "work"),
+            )
+        },
+        site=["A", None, "slow", "", "B"],
+    )
+    result = simulate(jobs, platform=platform, policy="priority", walltime=True, origin=None)
+    assert result.outcomes == {"finished": n}
+    assert column(result, "run_time") == [10.0] * n or platform is FAST
+
+
+@pytest.mark.parametrize("rows", [[], [(5.0, 1, 0.0)]])
+@pytest.mark.parametrize("platform", [FAST, WIRED])
+def test_empty_and_one_job_tables(records, tmp_path, rows, platform):
+    result = simulate(records(*rows), platform=platform, faults=Faults(1.0, attempts=2))
+    assert result.outcomes == ({"failed": 1} if rows else {})
+    assert len(result.jobs) == 2 * len(rows)
+    assert result.averaged(3).height in (0, 3 * len(platform.sites))
+    result.save(tmp_path)
+
+
+def test_files_of_odd_sizes_are_refused(records):
+    files = pl.DataFrame({"job_id": ["j0"], "file": ["x"], "bytes": [math.nan]})
+    with pytest.raises(InputError, match="got nan of 'x'"):
+        simulate(records((0.0, 1, 1.0)), platform=WIRED, files=files)
+    with pytest.raises(SchemaError, match="files need a column file or lfn"):
+        simulate(records((0.0, 1, 1.0)), platform=WIRED, files=files.drop("file"))
+    with pytest.raises(SchemaError, match="replicas need the columns"):
+        simulate(records((0.0, 1, 1.0)), platform=WIRED, replicas=pl.DataFrame({"rse": ["x"]}))
+
+
 def test_memory_is_booked_like_cores(records):
     platform = Platform((Site("A", (Pool(8, memory=4 * 2.0**30),)),))
     jobs = records((0.0, 1, 10.0), (0.0, 1, 10.0), (0.0, 1, 10.0), mem_req=[3000.0, 2000.0, 9000.0])

@@ -207,7 +207,7 @@ def _flop(table: pl.DataFrame, run: Floats, platform: Platform) -> Floats | None
     if all(pool.speed is None for site in platform.sites for pool in site.pools):
         return None
     power = _number(table, "core_power", np.nan) * FLOPS_PER_HS23
-    power[~(power > 0)] = np.nan
+    power[power == 0] = np.nan
     if "site" in table.columns:
         speeds = {site.name: site.speed for site in platform.sites}
         own = table["site"].replace_strict(speeds, default=None, return_dtype=pl.Float64)
@@ -222,12 +222,12 @@ def _asked(table: pl.DataFrame, missing: float) -> Floats:
 
 
 def _number(table: pl.DataFrame, name: str, missing: float) -> Floats:
-    """Return a column as floats of 0 or more; `missing` for what is null, NaN or absent."""
+    """Return a column as floats; `missing` for what is absent, no number, infinite or negative."""
     if name not in table.columns:
         return np.full(table.height, missing)
-    column = table[name].cast(pl.Float64).fill_null(missing).fill_nan(missing)
-    values = np.array(column.to_numpy(), dtype=np.float64)
-    return values if name == "priority" else np.maximum(values, 0.0)
+    values = np.array(table[name].cast(pl.Float64).fill_null(np.nan).to_numpy(), dtype=np.float64)
+    good = np.isfinite(values) & ((values >= 0) | (name == "priority"))
+    return np.where(good, values, missing)
 
 
 def _codes(table: pl.DataFrame, name: str) -> tuple[Whole, tuple[str, ...]]:

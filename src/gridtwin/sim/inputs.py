@@ -134,9 +134,11 @@ def _listed(table: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
         bytes=_column(files, _BYTES, "files").cast(pl.Float64).fill_null(0.0),
         dataset=pl.col("dataset") if "dataset" in files.columns else pl.lit(None, pl.String),
     )
-    least = given["bytes"].cast(pl.Float64).to_numpy().min(initial=0.0)
-    if not least >= 0:
-        raise InputError(f"files: expected sizes from 0, got {least}")
+    odd = given.filter(~((pl.col("bytes") >= 0) & pl.col("bytes").is_finite()))
+    if odd.height:
+        raise InputError(
+            f"files: expected sizes from 0, got {odd['bytes'][0]} of {odd['name'][0]!r}"
+        )
     rows = table.select("job_id").with_row_index("row")
     found = given.join(rows, on="job_id").select("row", "name", "bytes", "dataset")
     found = found.unique(["row", "name"], keep="first", maintain_order=True)
@@ -159,7 +161,9 @@ def _implied(table: pl.DataFrame) -> pl.DataFrame:
         "root", ordinal=pl.int_range(pl.len()).over(pl.coalesce("task", "root"))
     )
     rows = rows.join(places.unique("root"), on="root", how="left", maintain_order="left")
-    rows = rows.filter(pl.col("bytes") > 0).with_columns(pl.col("ordinal").fill_null(0))
+    rows = rows.filter((pl.col("bytes") > 0) & pl.col("bytes").is_finite()).with_columns(
+        pl.col("ordinal").fill_null(0)
+    )
     own = pl.col("root") + ".input"
     shared = pl.concat_str("dataset", pl.lit("#"), "ordinal")
     named = rows.with_columns(name=pl.coalesce(shared, own))

@@ -308,7 +308,8 @@ class Result:
         if not len(s.submit):
             return np.zeros(0)
         first = float(s.submit[0])
-        last = float(np.nanmax(np.concatenate([s.start, s.end, s.submit[-1:]])))
+        moved = self.transfers["end"].to_numpy()
+        last = float(np.nanmax(np.concatenate([s.start, s.end, s.submit[-1:], moved])))
         return np.linspace(first, last, bins + 1) if last > first else np.zeros(0)
 
     def _names(self, site: NDArray[np.int64]) -> pl.Series:
