@@ -12,6 +12,7 @@ from gridtwin.sim.assemble import Rules
 from gridtwin.sim.collect import collected
 from gridtwin.sim.demand import demand
 from gridtwin.sim.faults import Faults
+from gridtwin.sim.kernel.codes import Brokerage
 from gridtwin.sim.outages import Outage
 
 TWO = Platform((Site.of("A", 4), Site.of("B", 8)))
@@ -150,7 +151,7 @@ def test_what_a_broker_raises_comes_out_and_ends_the_run(records):
         raise KeyError("lost")
 
     asked = demand(records((0.0, 1, 1.0), (1.0, 1, 1.0)), TWO)
-    run = Simulation(TWO, asked, rules=Rules(broker=5), broker=broken)
+    run = Simulation(TWO, asked, broker=broken)
     with pytest.raises(KeyError, match="lost"):
         run.until()
     with pytest.raises(InputError, match="start it again"):
@@ -190,5 +191,5 @@ def test_brokers_that_are_none_are_refused(records):
         simulate(jobs, platform=TWO, broker=3)
     with pytest.raises(InputError, match="limit: expected 1"):
         simulate(jobs, platform=TWO, limit=0)
-    with pytest.raises(InputError, match="CALLED"):
-        Simulation(TWO, demand(jobs, TWO), broker=lambda view: 0)
+    with pytest.raises(InputError, match="but none is given"):
+        Simulation(TWO, demand(jobs, TWO), rules=Rules(broker=Brokerage.CALLED))

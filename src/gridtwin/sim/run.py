@@ -1,6 +1,7 @@
 """The grid kernel, one step at a time: hand it the jobs, let it run, see where it stands."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +29,12 @@ _LATEST = 1e15
 
 
 class Simulation:
-    """A simulation that can be stopped at any time, looked at, and continued."""
+    """A simulation that can be stopped at any time, looked at, and continued.
+
+    `broker` is a callable as in `gridtwin.sim.view.caller`; otherwise the rules say which. A
+    `gridtwin.sim.demand.demand` comes from a table; `gridtwin.sim.collect.collected` makes a result
+    of what there is.
+    """
 
     def __init__(
         self,
@@ -44,6 +50,10 @@ class Simulation:
         self.platform = platform
         self.demand = demand
         self.rules = rules or Rules()
+        if broker is not None:
+            self.rules = replace(self.rules, broker=Brokerage.CALLED)
+        elif self.rules.broker == Brokerage.CALLED:
+            raise InputError("the rules say that a broker is called, but none is given; give one")
         self.faults = faults
         self.seed = seed
         self.stop: Stop = "reached"
@@ -57,8 +67,6 @@ class Simulation:
             raise InputError(f"limit: expected 1 event or more, got {limit}")
         self.limit = _bound(work, self.rules, faults) if limit is None else limit
         """Events after which it stops whatever is left."""
-        if (self.rules.broker == Brokerage.CALLED) != (broker is not None):
-            raise InputError("the rules say CALLED where a broker is given, and only there")
         self.state: State = assemble(platform, work, self.rules, faults, seed)
         self._ask = caller(broker, self.state, platform.names, self._submitted(broker))
 
