@@ -48,5 +48,5 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.core
-	$(PIP) -e '.[dev,sql]'
+	$(PIP) -e '.[dev,sql,tune]'
 	touch $@

@@ -15,6 +15,7 @@ import typer
 from gridtwin import __version__
 from gridtwin.cli import (
     analyse,
+    calibrate,
     check,
     demo,
     evaluate,
@@ -43,6 +44,7 @@ for module in (
     ingest,
     check,
     analyse,
+    calibrate,
     train,
     sample,
     evaluate,
