@@ -497,3 +497,12 @@ def test_nothing_hangs_and_each_job_has_one_outcome(records, tmp_path, name):
     assert frame["status"].null_count() == 0
     if {"never_ready", "never_started", "unfinished"} & set(expected):
         assert result.notes
+
+
+def test_sites_of_several_pools_run_first_come_first_served_unless_asked(records):
+    site = Site("A", (Pool(2, speed=1e9), Pool(2, speed=2e9, name="fast")))
+    jobs = records((0.0, 1, 5.0))
+    assert simulate(jobs, platform=Platform((site,))).policy == "fcfs"
+    assert simulate(jobs, platform=Platform((Site.of("A", 2),))).policy == "easy"
+    with pytest.raises(InputError, match="one pool"):
+        simulate(jobs, platform=Platform((site,)), policy="easy")

@@ -25,8 +25,12 @@ def command(
         Path | None, typer.Option(help="Sites, storages and network: TOML or JSON.")
     ] = None,
     policy: Annotated[
-        str, typer.Option(help="How jobs are started: fcfs, easy, priority, fair_share…")
-    ] = "easy",
+        str | None,
+        typer.Option(
+            help="How jobs are started: fcfs, easy, priority, fair_share… By default easy, or fcfs "
+            "where a site has several pools."
+        ),
+    ] = None,
     broker: Annotated[
         str | None,
         typer.Option(help="How jobs are sent to sites: least_loaded, data_local, recorded…"),
@@ -97,7 +101,7 @@ def command(
         limit=limit,
     )
     result.save(output, formats=chosen)
-    _print(result, f"{jobs} under {policy}", jobs, output, as_json)
+    _print(result, f"{jobs} under {result.policy}", jobs, output, as_json)
 
 
 def _print(result: "Result", title: str, jobs: Path, output: Path, as_json: bool) -> None:

@@ -91,7 +91,7 @@ def simulate(
     *,
     cores: int | None = None,
     platform: Platform | Path | str | None = None,
-    policy: str | Policy | Mapping[str, str | Policy] = "easy",
+    policy: str | Policy | Mapping[str, str | Policy] | None = None,
     broker: Broker | Chooser | None = None,
     seed: int = 0,
     faults: Faults | None = None,
@@ -116,7 +116,8 @@ def simulate(
         The size of one machine, or a platform or its TOML file. Neither: one machine of
         `gridtwin.trace.derive.machine_size`.
     policy
-        Who starts next at a site; or a policy for each site by name, ``fcfs`` for the others.
+        Who starts next at a site; or a policy for each site by name, ``fcfs`` for the others. None
+        is ``easy``, or ``fcfs`` where a site has several pools, over which nothing is backfilled.
     broker
         Which site a job goes to: ``"least_loaded"`` (also for None), ``"fewest_jobs"``,
         ``"random"``, ``"round_robin"``, ``"data_local"`` (most bytes of its input), or
@@ -147,15 +148,11 @@ def simulate(
         `gridtwin.sim.kernel.codes.Outcome`. `Result.kernel` says which.
     """
     broker = broker or "least_loaded"
-    rule = (
-        {site: resolve(name) for site, name in policy.items()}
-        if isinstance(policy, Mapping)
-        else resolve(policy)
-    )
     check_broker(broker)
     jobs = jobs.with_frame(jobs.collect())
     ready = None if platform is not None or cores is not None else runnable(jobs)
     platform = _platform(jobs, ready, cores, platform)
+    rule = _rule(policy, platform)
     options = (local, files, replicas, origin, parents, work, limit)
     plain = all(option is None for option in options) and not stream and not walltime
     plain = plain and (faults is None or faults is NO_FAULTS) and (rules or Rules()) == Rules()
@@ -191,6 +188,17 @@ def simulate(
     )
     run.until()
     return collected(run, jobs.provenance, policy=_named(rule), broker=broker_name(broker))
+
+
+def _rule(
+    policy: str | Policy | Mapping[str, str | Policy] | None, platform: Platform
+) -> Policy | dict[str, Policy]:
+    """Find the policies by name."""
+    if policy is None:
+        policy = "fcfs" if any(len(site.pools) > 1 for site in platform.sites) else "easy"
+    if isinstance(policy, Mapping):
+        return {site: resolve(name) for site, name in policy.items()}
+    return resolve(policy)
 
 
 def _is_plain(platform: Platform, rule: Policy, broker: Broker | Chooser) -> bool:

@@ -100,6 +100,8 @@ class Workload:
             values = getattr(self, name)
             if values is not None and (values < 0).any():
                 raise InputError(f"{name}: expected 0 or more, got {np.nanmin(values)}")
+        if self.memory is not None and not np.isfinite(self.memory).all():
+            raise InputError("memory: expected finite bytes, 0 where there is no limit")
         known = self.run if self.flop is None else np.where(np.isnan(self.flop), self.run, 0.0)
         if not np.isfinite(known).all():
             raise InputError("run: expected a finite time for each job without flop")
