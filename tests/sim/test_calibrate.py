@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from gridtwin.core.errors import FormatError, InputError, MissingExtraError, Sch
 from gridtwin.sim import Platform, Pool, Site
 from gridtwin.sim.assemble import Rules
 from gridtwin.sim.calibrate import Calibration, Setting, calibrate
+from gridtwin.sim.calibration.caps import user_caps
 from gridtwin.sim.calibration.losses import Loss, blocks_of, distance, draws, measured
 from gridtwin.sim.calibration.records import records_of
 from gridtwin.sim.calibration.search import optuna as optuna_or_error
@@ -174,6 +176,24 @@ def test_a_limit_makes_users_wait_for_themselves_alone():
     assert free.wait.tolist() == [0, 0, 0]
     limited = run_trial(one_site(jobs, 8), Setting(limit=0.25), seed=0)
     assert limited.wait.tolist() == [0, 100, 0]
+
+
+def test_users_who_wait_for_themselves_are_found_and_held_to_what_they_had():
+    truth = by_hand(
+        [2] * 30,
+        [1000.0] * 30,
+        submit=[1.0 * k for k in range(30)],
+        user=["a"] * 15 + ["b"] * 15,
+    ).collect()
+    start = np.concatenate([1000.0 * (np.arange(15) // 2) + np.arange(15) % 2, np.arange(15.0, 30)])
+    truth = truth.with_columns(start_time=pl.Series(start), end_time=pl.Series(start + 1000))
+    jobs = JobTable.from_frame(truth, Provenance(source="by hand", rows_read=30))
+    records = one_site(jobs, 100)
+    assert user_caps(records) == {"a": 4}
+    assert user_caps(records, until=1500.0) == {}
+    held = run_trial(replace(records, caps={"a": 4}), Setting(caps="seen"), seed=0)
+    assert np.allclose(held.wait, start - truth["submit_time"].to_numpy())
+    assert not run_trial(replace(records, caps={"a": 4}), Setting(), seed=0).wait.any()
 
 
 def test_settings_act_on_a_site_as_they_say():

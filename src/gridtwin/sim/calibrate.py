@@ -15,6 +15,7 @@ from gridtwin.core.errors import FormatError, InputError
 from gridtwin.core.files import writing
 from gridtwin.sim.assemble import Rules
 from gridtwin.sim.build import from_records
+from gridtwin.sim.calibration.caps import user_caps
 from gridtwin.sim.calibration.judge import Score, judge
 from gridtwin.sim.calibration.losses import Loss, blocks_of, measured
 from gridtwin.sim.calibration.records import Records, records_of
@@ -45,6 +46,8 @@ class SiteFit:
     """See `gridtwin.sim.calibration.losses.Loss`; so `default`."""
     default: float
     """Loss of the default setting."""
+    caps: dict[str, int] = field(default_factory=dict)
+    """Cores that single users seem to be held to; in force where the setting says so."""
     known: tuple[Known, ...] = ()
     """How well the records tell each fitted parameter; empty without profiles."""
     note: str = ""
@@ -82,9 +85,12 @@ class Calibration:
         """Return job_id, site, wait and wall (s) of jobs at their own sites under the settings."""
         parts = []
         for fit in self.sites:
-            records = self._records(jobs, fit.site)
+            records = records_of(
+                jobs, self.given, fit.site, stated=self.stated, origin=self.origin or None
+            )
             if records is None:
                 continue
+            records = replace(records, caps=fit.caps)
             out = run_trial(records, fit.setting, self.seed if seed is None else seed)
             parts.append(
                 pl.DataFrame(
@@ -155,9 +161,6 @@ class Calibration:
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise FormatError(f"{path} is no calibration: {error}; calibrate again") from error
-
-    def _records(self, jobs: JobTable, site: str) -> Records | None:
-        return records_of(jobs, self.given, site, stated=self.stated, origin=self.origin or None)
 
 
 def calibrate(
@@ -232,6 +235,8 @@ def calibrate(
         part = records_of(early, given, site, stated=stated, origin=nodes or None)
         if whole is None or part is None:
             continue
+        part = replace(part, caps=user_caps(part, split))
+        whole = replace(whole, caps=part.caps)
         for reason, count in whole.left_out:
             left_out[reason] = left_out.get(reason, 0) + count
         fit = _fit(part, split, free, start, trials=trials, profiles=profiles, seed=seed)
@@ -327,7 +332,7 @@ def _fit(
     if profiles:
         known = profile(parameters, objective, best, trials=profiles, seed=seed)
     setting = start.with_values(best)
-    return SiteFit(records.site, count, setting, value, default, tuple(known))
+    return SiteFit(records.site, count, setting, value, default, dict(records.caps), tuple(known))
 
 
 def _judge(

@@ -1,7 +1,7 @@
 """The jobs of one site as a calibration needs them: a workload, and what was measured."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -39,6 +39,10 @@ class Records:
     """Whether payloads follow from CPU times, so that wall times can be judged."""
     stated: bool
     """Whether the platform's cores are known, not only those that were seen in use."""
+    users: tuple[str, ...] = ()
+    """Names of the users of the workload."""
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """Cores that single users are held to."""
     left_out: tuple[tuple[str, int], ...] = ()
     """Jobs of the site that cannot be run, by reason."""
 
@@ -106,6 +110,7 @@ def records_of(
         cpu=cpu,
         from_cpu="site" in frame.columns and bool(np.isfinite(cpu).mean() >= 0.5),
         stated=stated,
+        users=_users(frame),
         left_out=tuple(left.items()),
     )
 
@@ -119,6 +124,12 @@ def _alone(platform: Platform, site: str) -> Platform:
     if not platform.links:
         return Platform((one,))
     return replace(platform, sites=(one,), routers=(*platform.routers, *others))
+
+
+def _users(frame: pl.DataFrame) -> tuple[str, ...]:
+    if "user" not in frame.columns:
+        return ("",)
+    return tuple(frame["user"].fill_null("").unique().sort().to_list())
 
 
 def _between(frame: pl.DataFrame, work: Workload) -> tuple[Floats, Floats]:

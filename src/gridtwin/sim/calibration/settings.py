@@ -29,6 +29,8 @@ class Setting:
     """Standard deviation of the logarithm of that time, which is log-normal."""
     limit: float = 1.0
     """Share of the site's cores that one user can hold; 1: no limit."""
+    caps: str = "none"
+    """Whether single users are held to what they seemed to be held to: none or seen."""
     estimate: float = 1.0
     """What backfilling expects a job to take, over the time it asked for (else over its run)."""
     background: float = 0.0
@@ -138,6 +140,8 @@ def _possible(records: Records) -> list[Parameter]:
     out += [Parameter("dispatch", 1.0, 10_800.0, log=True), Parameter("spread", 0.0, 2.5)]
     if users > 1 and size > 1:
         out.append(Parameter("limit", max(0.005, 1 / size), 1.0, log=True))
+    if records.caps:
+        out.append(Parameter("caps", choices=("none", "seen")))
     out += [Parameter("estimate", 0.1, 10.0, log=True), Parameter("background", 0.0, 0.5)]
     if records.from_cpu:
         out += [

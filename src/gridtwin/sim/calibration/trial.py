@@ -55,8 +55,10 @@ def run_trial(records: Records, setting: Setting, seed: int) -> Outcome:
     platform = with_setting(records.platform, setting, records.work)
     work = _payloads(records, setting)
     submit = work.submit + _delays(len(work), setting, seed)
-    if setting.limit < 1:
-        submit = _limited(work, submit, max(1, round(setting.limit * int(platform.cores[0]))))
+    caps = records.caps if setting.caps == "seen" else {}
+    if setting.limit < 1 or caps:
+        most = max(1, round(setting.limit * int(platform.cores[0])))
+        submit = _limited(work, submit, [caps.get(user, most) for user in records.users])
     source, submit = _with_background(submit, setting.background, seed)
     order = np.argsort(submit, kind="stable")
     jobs = _taken(work, source[order], submit[order], copies=order >= len(work))
@@ -109,10 +111,10 @@ def _delays(n: int, setting: Setting, seed: int) -> Floats:
     return setting.dispatch * np.exp(setting.spread * normal)
 
 
-def _limited(work: Workload, ready: Floats, most: int) -> Floats:
-    """Return when each job's user has room for it, at most `most` cores (or its widest job)."""
+def _limited(work: Workload, ready: Floats, most: list[int]) -> Floats:
+    """Return when each job's user has room for it: the cores of `most`, or of its widest job."""
     users = np.zeros(len(work), np.int64) if work.user is None else work.user
-    cores = np.full(int(users.max(initial=0)) + 1, most, np.int64)
+    cores = np.array(most, np.int64)
     np.maximum.at(cores, users, work.cores)
     order = np.argsort(ready, kind="stable")
     run = np.ascontiguousarray(work.run[order])
