@@ -34,7 +34,7 @@ _models = Registry(
     __name__,
     "gridtwin.models",
     pick=_pick,
-    skip=frozenset({"balance", "base", "columns", "forest", "relations", "sessions"}),
+    skip=frozenset({"balance", "base", "columns", "encoding", "forest", "relations", "sessions"}),
 )
 
 
