@@ -15,6 +15,8 @@ from gridtwin.sim.calibration.caps import user_caps
 from gridtwin.sim.calibration.losses import Loss, blocks_of, distance, draws, measured
 from gridtwin.sim.calibration.records import records_of
 from gridtwin.sim.calibration.search import optuna as optuna_or_error
+from gridtwin.sim.calibration.search import search, simplest, total
+from gridtwin.sim.calibration.settings import Parameter
 from gridtwin.sim.calibration.trial import run_trial
 from gridtwin.trace import JobTable, Provenance
 
@@ -131,6 +133,28 @@ def test_what_the_records_do_not_tell_is_said_and_left_as_it_was():
     assert fit.setting == Setting()
     assert all(known.flat for known in fit.known)
     assert set(found.settings()["told"]) == {"not told"}
+
+
+class Quadratic:
+    """A loss of two parameters in four blocks; b hardly matters."""
+
+    weights = np.full(4, 0.25)
+
+    def __call__(self, values):
+        loss = (values["a"] - 3) ** 2 + 1e-4 * (values["b"] - 5) ** 2
+        return np.outer([1.0], loss * np.array([0.5, 0.8, 1.2, 1.5]))
+
+
+def test_a_search_finds_a_minimum_and_leaves_what_hardly_matters():
+    space = [Parameter("a", 0, 10), Parameter("b", 1, 10, log=True)]
+    neutral = {"a": 0.0, "b": 1.0}
+    best, loss = search(space, Quadratic(), [neutral], trials=120, seed=0)
+    assert best["a"] == pytest.approx(3, abs=0.02)
+    assert loss < 1e-3
+    simple = simplest(Quadratic(), best | {"a": 3.0, "b": 5.0}, neutral, seed=0)
+    assert simple["a"] == 3.0
+    noisy = best | {"a": 3.0, "b": 1.05}
+    assert total(Quadratic(), simplest(Quadratic(), noisy, neutral, seed=0)) <= 0.9
 
 
 def test_same_seed_same_calibration_and_a_round_trip_by_files(tmp_path):

@@ -42,9 +42,9 @@ class SiteFit:
     jobs: int
     """That it was fitted on."""
     setting: Setting
-    loss: float
-    """See `gridtwin.sim.calibration.losses.Loss`; so `default`."""
-    default: float
+    loss: float | None
+    """See `gridtwin.sim.calibration.losses.Loss`; so `default`. None: no job to fit on."""
+    default: float | None
     """Loss of the default setting."""
     caps: dict[str, int] = field(default_factory=dict)
     """Cores that single users seem to be held to; in force where the setting says so."""
@@ -313,7 +313,7 @@ def _fit(
     judged &= np.isfinite(records.wait)
     count = int(judged.sum())
     if not count:
-        return SiteFit(records.site, 0, start, np.nan, np.nan, note="no job with a wait")
+        return SiteFit(records.site, 0, start, None, None, note="no job with a wait to fit on")
     loss = Loss.of(measured(records, until=split), blocks_of(submit, judged)[0])
     parameters = parameters_of(records, free)
     objective = _Objective(records, loss, start, split, seed)
@@ -326,7 +326,8 @@ def _fit(
     initial = start.to_dict()
     starts = [initial, guessed(records, start)]
     best, _ = search(parameters, objective, starts, trials=trials, seed=seed)
-    best = simplest(objective, best, initial, seed=seed)
+    neutral = {p.name: initial[p.name] for p in parameters}
+    best = simplest(objective, best, neutral, seed=seed)
     value = total(objective, best)
     known: list[Known] = []
     if profiles:
