@@ -11,8 +11,9 @@ from gridtwin.trace.resample import bootstrap_blocks
 
 CORES = 64
 ALL = metrics.names()
-BY_ROW = [n for n in ALL if metrics.get(n).on != "memory" and metrics.get(n).goal != "weeks"]
-MEMORY = [name for name in ALL if metrics.get(name).on == "memory"]
+ON_HOLDOUT = ("memory", "split")
+BY_ROW = [n for n in ALL if metrics.get(n).on not in ON_HOLDOUT and metrics.get(n).goal != "weeks"]
+MEMORY = [n for n in ALL if metrics.get(n).on in ON_HOLDOUT and metrics.get(n).group != "utility"]
 
 
 def halves(jobs: JobTable) -> tuple[JobTable, JobTable]:
@@ -33,9 +34,11 @@ def worse(jobs: JobTable) -> JobTable:
         submit_time=submit,
         run_time=pl.col("run_time") * 3,
         wait_time=pl.col("wait_time") * 3 + 500,
+        walltime_req=pl.col("walltime_req") + 0.5,
         cores_req=pl.Series(rng.permutation(frame["cores_req"].to_numpy())),
         status=pl.Series(rng.permutation(["finished", "odd"] * (n // 2) + ["odd"] * (n % 2))),
         user=pl.Series(rng.permutation(frame["user"].to_numpy())),
+        queue=pl.Series(rng.permutation(frame["queue"].to_numpy())),
     )
     if "site" in changed.columns:
         changed = changed.with_columns(site=pl.lit("north"))
@@ -50,7 +53,7 @@ def trace(request, jobs, sited):
 
 
 def score(name, real, synthetic, **options):
-    return metrics.get(name)(real, synthetic, cores=CORES, seed=0, **options)
+    return metrics.get(name)(real, synthetic, cores=CORES, seed=0, iterations=5, **options)
 
 
 @pytest.mark.parametrize("name", ALL)

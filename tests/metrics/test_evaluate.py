@@ -8,10 +8,12 @@ import pytest
 from gridtwin import metrics
 from gridtwin.core.errors import InputError
 from gridtwin.metrics import Evaluation, evaluate
+from gridtwin.metrics.base import DEFAULT_GROUPS, GROUPS
 from gridtwin.metrics.verdict import verdict
 from gridtwin.trace import JobTable
 
 CORES = 64
+QUICK = tuple(group for group in GROUPS if group != "utility")
 
 
 def redrawn(jobs: JobTable, seed: int) -> JobTable:
@@ -34,9 +36,10 @@ def parted(jobs: JobTable, rows: slice) -> JobTable:
 
 @pytest.fixture(scope="module")
 def evaluation(jobs) -> Evaluation:
-    """Judge three fair samples; even rows trained, odd rows held out."""
+    """Judge three fair samples by all quick metrics; even rows trained, odd rows held out."""
     train, holdout = parted(jobs, slice(0, None, 2)), parted(jobs, slice(1, None, 2))
-    return evaluate(train, [redrawn(train, s) for s in range(3)], holdout, CORES)
+    samples = [redrawn(train, s) for s in range(3)]
+    return evaluate(train, samples, holdout, CORES, groups=QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,8 @@ def alone(jobs) -> Evaluation:
 
 
 def test_every_metric_has_a_row_with_its_definition(evaluation):
-    assert sorted(row.metric for row in evaluation.rows) == metrics.names()
+    quick = [name for name in metrics.names() if metrics.get(name).group in QUICK]
+    assert sorted(row.metric for row in evaluation.rows) == quick
     assert all(row.definition for row in evaluation.rows)
 
 
@@ -102,6 +106,27 @@ def test_without_a_holdout_halves_stand_in_and_this_is_said(alone, jobs):
     assert "against the training rows, which copies pass" in alone.verdict[0]
     assert alone.sizes["holdout"] == 0
     assert alone.sizes["train"] == len(jobs)
+
+
+@pytest.mark.slow
+def test_efficiency_has_its_reference_rows(jobs):
+    train, holdout = parted(jobs, slice(0, 60)), parted(jobs, slice(60, 120))
+    row = evaluate(train, redrawn(train, 1), holdout, CORES, groups=("utility",))["diff_mlef"]
+    assert None not in (row.synthetic, row.heldout, row.train_copy)
+    assert row.detail["trees"]
+
+
+def test_what_takes_minutes_is_left_out_unless_asked_for(alone):
+    assert {row.group for row in alone.rows} == set(DEFAULT_GROUPS)
+
+
+def test_scores_by_column_stand_beside_those_of_held_out_rows(evaluation, tmp_path):
+    table = evaluation.columns()
+    ks = table.filter(metric="ks", column="run_time")
+    assert ks["synthetic"].item() == evaluation["ks"].by_column["run_time"]
+    assert 0 < ks["heldout"].item() < 0.3
+    evaluation.save(tmp_path)
+    assert pl.read_csv(tmp_path / "columns.csv").equals(table)
 
 
 def test_json_and_csv(evaluation, tmp_path):

@@ -3,7 +3,6 @@ import polars as pl
 import pytest
 
 from gridtwin import metrics
-from gridtwin.metrics.privacy import nearest
 from gridtwin.trace import JobTable
 
 
@@ -19,27 +18,6 @@ def cloud(n: int, seed: int) -> JobTable:
             }
         )
     )
-
-
-def test_nearest_agrees_with_the_plain_formula():
-    rng = np.random.default_rng(0)
-    queries, base = (
-        np.column_stack([rng.random((n, 2)), rng.integers(3, size=(n, 2))]) for n in (40, 60)
-    )
-    queries[0, 1] = base[5, 1] = queries[3, 3] = base[9, 3] = np.nan
-    queries[7] = base[[7]]
-    base[8] = base[7]
-    numbers = np.abs(queries[:, None, :2] - base[None, :, :2])
-    one_null = np.isnan(queries)[:, None] != np.isnan(base)[None]
-    both_null = np.isnan(queries)[:, None] & np.isnan(base)[None]
-    numbers = np.where(one_null[..., :2], 1, np.where(both_null[..., :2], 0, numbers))
-    differ = (queries[:, None, 2:] != base[None, :, 2:]) & ~both_null[..., 2:]
-    expected = np.sqrt((numbers**2).sum(2) + 2 * differ.sum(2))
-    distance, count = nearest(queries, base, 2)
-    np.testing.assert_allclose(distance, expected.min(1), atol=1e-12)
-    assert distance[7] == 0
-    assert count[7] == 2
-    assert np.isinf(nearest(queries, base[:0], 2)[0]).all()
 
 
 def test_dcr_by_hand():

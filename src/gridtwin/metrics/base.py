@@ -12,17 +12,41 @@ from gridtwin.core.registry import Registry
 from gridtwin.trace import JobTable
 from gridtwin.trace.encode import Columns, modelled_columns
 
-__all__ = ["GROUPS", "Goal", "Group", "Metric", "On", "Score", "metric", "registry", "resolve"]
+__all__ = [
+    "DEFAULT_GROUPS",
+    "GROUPS",
+    "Goal",
+    "Group",
+    "Metric",
+    "On",
+    "Score",
+    "metric",
+    "registry",
+    "resolve",
+]
 
 Goal = Literal["min", "half", "one", "heldout", "weeks"]
 """The best value: 0, 0.5, 1, that of held-out real rows, or at most that of real weeks."""
-Group = Literal["marginal", "joint", "detection", "privacy", "temporal", "scheduling"]
+Group = Literal[
+    "marginal",
+    "joint",
+    "validity",
+    "detection",
+    "utility",
+    "privacy",
+    "temporal",
+    "scheduling",
+    "paper",
+]
 GROUPS: tuple[Group, ...] = get_args(Group)
 """All groups, in the order in which they are shown."""
-On = Literal["rows", "unseen", "memory", "arrivals", "queue"]
+DEFAULT_GROUPS: tuple[Group, ...] = tuple(g for g in GROUPS if g not in ("utility", "paper"))
+"""Without what takes minutes, and without the paper's own forms of what is there already."""
+On = Literal["rows", "unseen", "memory", "split", "arrivals", "queue"]
 """What is compared with what.
 
-``rows``: synthetic rows with training rows. ``unseen``: with held-out rows. ``memory``: with both.
+``rows``: synthetic rows with training rows. ``unseen``: with held-out rows. ``memory``: with
+training rows, best as held-out rows do. ``split``: with training and held-out rows at once.
 ``arrivals``, ``queue``: whole traces, many samples, against the block bootstrap of real weeks.
 """
 

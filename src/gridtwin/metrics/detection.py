@@ -1,5 +1,7 @@
 """The classifier two-sample test: what a classifier finds to tell synthetic rows by."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
@@ -13,6 +15,8 @@ from gridtwin.trace.encode import Columns, Encoder
 __all__ = ["c2st"]
 
 MAX_ROWS = 8000
+TELLING = 0.02
+"""A column that moves the AUC by less tells nothing."""
 _MAX_LEVELS = 250
 """The trees take at most 255 levels; rarer ones share a code."""
 
@@ -32,8 +36,9 @@ def c2st(
     0.5 = cannot be told apart, 1 = always told. Out-of-fold scores of a cross-validation, pooled;
     as many rows of each side (a random 8,000 at most), all modelled columns, submit time among
     them. A value below 0.5 is given as it is: chance, or rows that occur on both sides. By
-    column: how much the AUC falls when that column is shuffled in the fold left out.
-    ``without_submit_time`` is the AUC of the other columns alone.
+    column: how much the AUC falls when that column is shuffled in the fold left out. ``telling``:
+    columns by what they tell, the larger of that fall and the excess of ``alone`` over 0.5.
+    ``alone``: the AUC of each column by itself; ``without_submit_time``: of the others together.
     """
     shared = shared_columns(real, synthetic, columns)
     n = min(len(real), len(synthetic), max_rows)
@@ -47,7 +52,14 @@ def c2st(
     y = np.repeat([0, 1], n)
     auc = float(roc_auc_score(y, scores))
     drop = {name: auc - float(roc_auc_score(y, shuffled[k])) for k, name in enumerate(shared.names)}
-    detail: dict[str, float] = {"rows_each": n, "folds": folds, "max_rows": max_rows}
+    alone = {
+        name: float(roc_auc_score(y, _alone(X[:, [k]], categorical[[k]], folds, seed)))
+        for k, name in enumerate(shared.names)
+    }
+    tells = {name: max(drop[name], alone[name] - 0.5) for name in shared.names}
+    telling = [name for name in sorted(tells, key=lambda n: -tells[n]) if tells[name] > TELLING]
+    detail: dict[str, Any] = {"rows_each": n, "folds": folds, "max_rows": max_rows}
+    detail |= {"telling": telling, "alone": alone}
     if "submit_time" in shared.names and len(shared) > 1:
         kept = np.array([name != "submit_time" for name in shared.names])
         untimed, _ = _out_of_fold(X[:, kept], categorical[kept], folds, seed, shuffle=False)
@@ -56,7 +68,13 @@ def c2st(
 
 
 def _out_of_fold(
-    X: np.ndarray, categorical: np.ndarray, folds: int, seed: int, *, shuffle: bool = True
+    X: np.ndarray,
+    categorical: np.ndarray,
+    folds: int,
+    seed: int,
+    *,
+    shuffle: bool = True,
+    iterations: int = 100,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's score by trees that have not seen it, also with each column shuffled.
 
@@ -71,7 +89,7 @@ def _out_of_fold(
     with threadpool_limits(1):
         for train, test in StratifiedKFold(folds, shuffle=True, random_state=state).split(X, y):
             trees = HistGradientBoostingClassifier(
-                max_iter=100,
+                max_iter=iterations,
                 max_leaf_nodes=31,
                 learning_rate=0.1,
                 categorical_features=categorical,
@@ -84,6 +102,11 @@ def _out_of_fold(
                 other[:, k] = rng.permutation(other[:, k])
                 shuffled[k, test] = trees.predict_proba(other)[:, 1]
     return scores, shuffled
+
+
+def _alone(x: np.ndarray, categorical: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return each row's score by one column; few trees are enough for that."""
+    return _out_of_fold(x, categorical, folds, seed, shuffle=False, iterations=20)[0]
 
 
 def _matrix(sides: list[JobTable], columns: Columns) -> tuple[np.ndarray, np.ndarray]:

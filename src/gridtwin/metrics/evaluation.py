@@ -36,6 +36,8 @@ class Row:
     detail: dict[str, Any] = field(default_factory=dict)
     """Sizes, caps, further figures; ``reason`` where the metric does not apply;
     ``weeks_spread`` the 5 % and 95 % of the reference."""
+    heldout_by_column: dict[str, float | None] = field(default_factory=dict)
+    """What held-out rows score by column, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,26 @@ class Evaluation:
         text = dict.fromkeys(("metric", "group", "goal", "reason", "definition"), pl.String)
         return pl.DataFrame(records, schema_overrides={**numbers, **text})
 
+    def columns(self) -> pl.DataFrame:
+        """Return the scores by column, one a row: column, metric, synthetic, heldout."""
+        records = [
+            (name, row.metric, value, row.heldout_by_column.get(name))
+            for row in self.rows
+            for name, value in row.by_column.items()
+        ]
+        texts, numbers = ("column", "metric"), ("synthetic", "heldout")
+        schema = dict.fromkeys(texts, pl.String()) | dict.fromkeys(numbers, pl.Float64())
+        return pl.DataFrame(records, schema=schema, orient="row")
+
     def save(self, folder: Path | str) -> None:
-        """Write ``evaluation.json`` and ``evaluation.csv`` into the folder."""
+        """Write ``evaluation.json``, ``evaluation.csv`` and ``columns.csv`` into the folder."""
         with writing(Path(folder) / "evaluation.json") as path:
             text = json.dumps(self.to_json(), indent=1, allow_nan=False)
             path.write_text(text, encoding="utf-8")
         with writing(Path(folder) / "evaluation.csv") as path:
             self.frame().write_csv(path)
+        with writing(Path(folder) / "columns.csv") as path:
+            self.columns().write_csv(path)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value

@@ -1,4 +1,4 @@
-"""One column at a time: Kolmogorov-Smirnov, Wasserstein, Jensen-Shannon."""
+"""One column at a time: Kolmogorov-Smirnov, Wasserstein, Jensen-Shannon, total variation."""
 
 import numpy as np
 import polars as pl
@@ -8,7 +8,10 @@ from gridtwin.metrics.base import Score, metric, shared_columns
 from gridtwin.trace import JobTable
 from gridtwin.trace.encode import Columns, Encoder
 
-__all__ = ["jsd", "ks", "wd", "wd_rank"]
+__all__ = ["category_counts", "jsd", "ks", "tv", "wd", "wd_rank"]
+
+CELLS = 50
+"""Quantiles between which the values of a number are counted."""
 
 
 def ks_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -103,14 +106,51 @@ def jsd(real: JobTable, synthetic: JobTable, *, columns: Columns | None = None) 
     shared = shared_columns(real, synthetic, columns)
     if not len(real) or not len(synthetic):
         return Score.none("no rows to compare")
-    out = {}
-    for name in shared.categories:
-        counts = _counts(real, name).join(
-            _counts(synthetic, name), on="value", how="full", coalesce=True, nulls_equal=True
-        )
-        p, q = (counts[c].fill_null(0).to_numpy().astype(float) for c in ("n", "n_right"))
-        out[name] = divergence(p, q)
+    out = {name: divergence(*category_counts(real, synthetic, name)) for name in shared.categories}
     return Score.mean(out, "categories")
+
+
+@metric("tv", goal="min", group="marginal", on="rows")
+def tv(real: JobTable, synthetic: JobTable, *, columns: Columns | None = None) -> Score:
+    """Total variation distance: half the sum of the differences of the shares of each value.
+
+    Mean over all columns; 0 = the same, 1 = no common value. Numbers are counted at and between
+    50 quantiles of the real values, so that a value that many jobs have is a cell of its own. A
+    null is a value.
+    """
+    shared = shared_columns(real, synthetic, columns)
+    if not len(real) or not len(synthetic):
+        return Score.none("no rows to compare")
+    pairs = {name: _cells(a, b) for name, (a, b) in _numbers(real, synthetic, shared).items()}
+    pairs |= {name: category_counts(real, synthetic, name) for name in shared.categories}
+    out = {n: float(np.abs(p / p.sum() - q / q.sum()).sum() / 2) for n, (p, q) in pairs.items()}
+    return Score.mean(out, "columns")
+
+
+def _cells(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many values of each side are null, at and between quantiles of the first."""
+    known = a[np.isfinite(a)]
+    levels = np.linspace(0, 1, CELLS + 1)
+    edges = np.unique(np.quantile(known, levels, method="nearest")) if len(known) else known
+
+    def count(x: np.ndarray) -> np.ndarray:
+        known = x[np.isfinite(x)]
+        cell = np.searchsorted(edges, known, "left") + np.searchsorted(edges, known, "right")
+        counts = np.bincount(cell, minlength=2 * len(edges) + 1).astype(float)
+        return np.append(counts, len(x) - len(known))
+
+    return count(a), count(b)
+
+
+def category_counts(
+    real: JobTable, synthetic: JobTable, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how often each value of a category occurs on both sides, in one order."""
+    counts = _counts(real, name).join(
+        _counts(synthetic, name), on="value", how="full", coalesce=True, nulls_equal=True
+    )
+    p, q = (counts[c].fill_null(0).to_numpy().astype(float) for c in ("n", "n_right"))
+    return p, q
 
 
 def _counts(jobs: JobTable, name: str) -> pl.DataFrame:

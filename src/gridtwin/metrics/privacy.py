@@ -2,67 +2,25 @@
 
 Distances are Euclidean between rows of `Encoder.unit` form: numbers on 0..1 of the training range,
 categories one-hot (so a different category adds 2 to the squared distance, a null against a
-number 1). Nearest neighbours are exact, by comparing every pair with an early stop: memory is that
-of the two matrices of codes (8 bytes x rows x columns) and time is bounded by ``MAX_PAIRS``.
+number 1). Nearest neighbours are exact, see `neighbours`: memory is a few times that of the two
+matrices of codes (8 bytes x rows x columns). A random 4,000 rows are searched for; ``max_queries``
+takes more, up to all.
 """
 
 import numpy as np
 
+from gridtwin.core.executor import Executor
 from gridtwin.metrics.base import Score, metric, shared_columns, subsample
-from gridtwin.sim.kernel import compiled
+from gridtwin.metrics.neighbours import nearest
 from gridtwin.trace import JobTable
 from gridtwin.trace.encode import Columns, Encoder
 
-__all__ = ["dcr", "dcr_share", "exact_copies", "nearest"]
+__all__ = ["dcr", "dcr_share", "exact_copies"]
 
 MAX_QUERIES = 4000
-MAX_PAIRS = 400_000_000
 
 
-@compiled
-def nearest(queries: np.ndarray, base: np.ndarray, numbers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return each query's distance to its nearest row of `base` and how many rows are that near.
-
-    Both matrices are of `Encoder.scaled` form, float64; the first `numbers` columns are numbers,
-    the others category codes. An empty base gives infinity and 0.
-    """
-    distance = np.full(len(queries), np.inf)
-    count = np.zeros(len(queries), dtype=np.int64)
-    for i in range(len(queries)):
-        best = np.inf
-        ties = 0
-        for j in range(len(base)):
-            d = 0.0
-            # categories first: one difference weighs most and ends the comparison soonest
-            for k in range(queries.shape[1] - 1, -1, -1):
-                a, b = queries[i, k], base[j, k]
-                if a == b:
-                    continue
-                if np.isnan(a) or np.isnan(b):
-                    if not (np.isnan(a) and np.isnan(b)):
-                        d += 1.0 if k < numbers else 2.0
-                elif k < numbers:
-                    d += (a - b) * (a - b)
-                else:
-                    d += 2.0
-                if d > best:
-                    break
-            if d < best:
-                best = d
-                ties = 1
-            elif d == best:
-                ties += 1
-        distance[i] = np.sqrt(best)
-        count[i] = ties
-    return distance, count
-
-
-def _searched(base: int, queries: JobTable, rng: np.random.Generator, max_queries: int) -> JobTable:
-    """Return the rows to search for: `max_queries`, less for a base of over 100,000 rows."""
-    return subsample(queries, max(100, min(max_queries, MAX_PAIRS // max(base, 1))), rng)
-
-
-def _prepare(
+def prepare(
     real: JobTable, synthetic: JobTable, columns: Columns | None
 ) -> tuple[Encoder | None, str]:
     """Return an encoder of the shared columns fitted on the real rows, or why there is none."""
@@ -82,18 +40,21 @@ def dcr(
     columns: Columns | None = None,
     seed: int = 0,
     max_queries: int = MAX_QUERIES,
+    executor: Executor | None = None,
 ) -> Score:
-    """Distance to the closest training row: the mean over synthetic rows (4,000 at most).
+    """Distance to the closest training row: the mean over synthetic rows.
 
     Euclidean; numbers on 0..1, categories one-hot. Best is the distance of held-out real rows:
-    nearer means copying, farther means rows that do not occur, not privacy.
+    nearer means copying, farther means rows that do not occur, not privacy. Of a random 4,000
+    synthetic rows unless asked for more.
     """
-    encoder, reason = _prepare(real, synthetic, columns)
+    encoder, reason = prepare(real, synthetic, columns)
     if encoder is None:
         return Score.none(reason)
     base = encoder.scaled(real)
-    rows = _searched(len(base), synthetic, np.random.default_rng(seed), max_queries)
-    distance, _ = nearest(encoder.scaled(rows), base, len(encoder.columns.numbers))
+    rows = subsample(synthetic, max_queries, np.random.default_rng(seed))
+    numbers = len(encoder.columns.numbers)
+    distance, _ = nearest(encoder.scaled(rows), base, numbers, executor=executor)
     return Score(
         float(distance.mean()),
         detail={
@@ -105,7 +66,7 @@ def dcr(
     )
 
 
-@metric("dcr_share", goal="half", group="privacy", on="memory")
+@metric("dcr_share", goal="half", group="privacy", on="split")
 def dcr_share(
     real: JobTable,
     synthetic: JobTable,
@@ -114,25 +75,25 @@ def dcr_share(
     columns: Columns | None = None,
     seed: int = 0,
     max_queries: int = MAX_QUERIES,
+    executor: Executor | None = None,
 ) -> Score:
     """Share of synthetic rows nearer to a training row than to any held-out row.
 
     0.5 = the training rows are not favoured, 1 = copies. For sets of unequal size (n training,
     m held-out) the share s is weighed as (s/n) / (s/n + (1-s)/m); ties are shared out by their
-    numbers. At most 4,000 synthetic rows.
+    numbers. A random 4,000 synthetic rows unless asked for more.
     """
     if holdout is None or not len(holdout):
         return Score.none("needs real rows that the model has not seen: give a holdout")
     shared = shared_columns(real, holdout, columns)
-    encoder, reason = _prepare(real, synthetic, shared)
+    encoder, reason = prepare(real, synthetic, shared)
     if encoder is None:
         return Score.none(reason)
     train, unseen = encoder.scaled(real), encoder.scaled(holdout)
-    size = len(train) + len(unseen)
-    rows = _searched(size, synthetic, np.random.default_rng(seed), max_queries)
+    rows = subsample(synthetic, max_queries, np.random.default_rng(seed))
     queries, p = encoder.scaled(rows), len(encoder.columns.numbers)
-    d_train, k_train = nearest(queries, train, p)
-    d_unseen, k_unseen = nearest(queries, unseen, p)
+    d_train, k_train = nearest(queries, train, p, executor=executor)
+    d_unseen, k_unseen = nearest(queries, unseen, p, executor=executor)
     tied = k_train / (k_train + k_unseen)
     share = np.where(d_train < d_unseen, 1.0, np.where(d_train > d_unseen, 0.0, tied))
     near, far = float(share.mean()) / len(train), float(1 - share.mean()) / len(unseen)
@@ -155,7 +116,7 @@ def exact_copies(real: JobTable, synthetic: JobTable, *, columns: Columns | None
     Best is the share among held-out real rows. ``without_submit_time`` gives the same with the
     submit time left out, which few rows share. All rows of both sides.
     """
-    encoder, reason = _prepare(real, synthetic, columns)
+    encoder, reason = prepare(real, synthetic, columns)
     if encoder is None:
         return Score.none(reason)
     every = encoder.columns

@@ -20,7 +20,7 @@ from gridtwin.trace.writers import write
 
 __all__ = ["Loop", "Samples", "run_loop", "side_by_side"]
 
-_ROWS: tuple[Group, ...] = ("marginal", "joint", "detection", "privacy")
+_ROWS: tuple[Group, ...] = ("marginal", "joint", "validity", "detection", "privacy")
 _TRACES: tuple[Group, ...] = ("temporal", "scheduling")
 
 
