@@ -1,6 +1,6 @@
 """Calibrations of real traces, judged on their later part, beside baselines.
 
-``python benchmarks/calibrate.py KTH.swf.gz theta.csv.gz… [--trials 300] [--seeds 3] [--profiles 0]
+``python benchmarks/calibrate.py KTH.swf.gz theta.csv.gz… [--trials 400] [--seeds 3] [--profiles 0]
 [--head 20000] [--json]``
 
 Each trace is calibrated on the first 70 % of its time and judged on the rest, once for each seed.
@@ -58,7 +58,7 @@ def show(row: dict[str, object]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("traces", nargs="+", type=Path)
-    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--profiles", type=int, default=0)
     parser.add_argument("--head", type=int, default=0)

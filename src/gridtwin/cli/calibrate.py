@@ -23,7 +23,7 @@ def command(
         str | None, typer.Option(help="What to fit, as in cores,dispatch; by default all.")
     ] = None,
     train: Annotated[float, typer.Option(help="Share of the time to fit on.")] = 0.7,
-    trials: Annotated[int, typer.Option(min=1, help="Settings tried at each site.")] = 300,
+    trials: Annotated[int, typer.Option(min=1, help="Settings tried at each site.")] = 400,
     profiles: Annotated[
         int, typer.Option(min=0, help="Trials for each point of a profile; 0: no profiles.")
     ] = 10,

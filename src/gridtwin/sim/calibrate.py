@@ -19,7 +19,7 @@ from gridtwin.sim.calibration.caps import user_caps
 from gridtwin.sim.calibration.judge import Score, judge
 from gridtwin.sim.calibration.losses import Loss, blocks_of, measured
 from gridtwin.sim.calibration.records import Records, records_of
-from gridtwin.sim.calibration.search import Known, optuna, profile, search, simplest, total
+from gridtwin.sim.calibration.search import Known, forward, optuna, profile, simplest, total
 from gridtwin.sim.calibration.settings import PARAMETERS, Setting, Value, guessed, parameters_of
 from gridtwin.sim.calibration.trial import run_trial, with_setting
 from gridtwin.sim.platform import Platform
@@ -170,7 +170,7 @@ def calibrate(
     free: Collection[str] | None = None,
     start: Setting | None = None,
     train: float = 0.7,
-    trials: int = 300,
+    trials: int = 400,
     profiles: int = 10,
     origin: str | Sequence[str] | None = None,
     seed: int = 0,
@@ -325,7 +325,7 @@ def _fit(
         return SiteFit(records.site, count, start, default, default, note="nothing to fit")
     initial = start.to_dict()
     starts = [initial, guessed(records, start)]
-    best, _ = search(parameters, objective, starts, trials=trials, seed=seed)
+    best = forward(parameters, objective, starts, trials=trials, seed=seed)
     neutral = {p.name: initial[p.name] for p in parameters}
     best = simplest(objective, best, neutral, seed=seed)
     value = total(objective, best)
