@@ -1,7 +1,7 @@
 """``gridtwin platform``: build the platforms that jobs run on, and calendars of outages."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -47,13 +47,35 @@ def build(
         raise typer.BadParameter("needs --queues", param_hint="--links")
     platform = _built(jobs, queues, links, sites, _flops(speed), seed)
     platform.save(output)
-    if as_json:
-        print_json({**_figures(platform), "notes": platform.notes, "output": str(output)})
-        return
-    for note in platform.notes:
-        say(f"note: {note}")
-    told = ", ".join(f"{value:,} {name}" for name, value in _figures(platform).items())
-    typer.echo(f"{told} written to {output}")
+    _told(platform, (output,), as_json)
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A platform: gridtwin's TOML or JSON, SimGrid's XML, CGSim's config or sites.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="File to write.")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="toml, json, simgrid or cgsim; by default as the output's name ends: .toml, "
+            ".json, .xml."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read a platform in any simulator's form and write it in another."""
+    from gridtwin.sim.formats import PlatformForm, load_platform, save_platform
+
+    platform = load_platform(source)
+    # save_platform checks the form
+    files = save_platform(platform, output, cast("PlatformForm | None", to))
+    _told(platform, files, as_json)
 
 
 @app.command()
@@ -71,10 +93,11 @@ def outages(
     as_json: Json = False,
 ) -> None:
     """Make a calendar of outages from OSG's downtimes of compute services."""
-    from gridtwin.sim import Platform, outages
+    from gridtwin.sim import outages
+    from gridtwin.sim.formats import load_platform
     from gridtwin.sim.units import quantity
 
-    names = None if platform is None else Platform.load(platform).names
+    names = None if platform is None else load_platform(platform).names
     found = outages.read_osg(
         source, sites=names, resources=resources, longest=quantity(longest, "time")
     )
@@ -119,6 +142,18 @@ def _flops(speed: str | None) -> float | None:
         return None if speed is None else quantity(speed, "speed")
     except InputError as error:
         raise InputError(f"--speed: {error}") from error
+
+
+def _told(platform: "Platform", files: tuple[Path, ...], as_json: bool) -> None:
+    """Tell what was written."""
+    written = ", ".join(map(str, files))
+    if as_json:
+        print_json({**_figures(platform), "notes": platform.notes, "output": written})
+        return
+    for note in platform.notes:
+        say(f"note: {note}")
+    told = ", ".join(f"{value:,} {name}" for name, value in _figures(platform).items())
+    typer.echo(f"{told} written to {written}")
 
 
 def _figures(platform: "Platform") -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -13,16 +13,34 @@ if TYPE_CHECKING:
 
     from gridtwin.sim import Broker, Result
     from gridtwin.sim.faults import Faults
+    from gridtwin.sim.formats.scenario import Scenario
 
 
 def command(
-    jobs: Annotated[Path, typer.Option(help="Job records, any format.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", file_okay=False, help="Folder for the run.")
     ],
+    jobs: Annotated[Path | None, typer.Option(help="Job records, any format.")] = None,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of --jobs, another simulator's: CGSim's config, Batsim's workload, a "
+            "workflow in WfFormat, or DCSim's platform with --workloads."
+        ),
+    ] = None,
+    datasets: Annotated[
+        Path | None, typer.Option(help="With --scenario: DCSim's data sets, JSON.")
+    ] = None,
+    workloads: Annotated[
+        Path | None, typer.Option(help="With --scenario: DCSim's workloads, JSON.")
+    ] = None,
     cores: Cores = None,
     platform: Annotated[
-        Path | None, typer.Option(help="Sites, storages and network: TOML or JSON.")
+        Path | None,
+        typer.Option(
+            help="Sites, storages and network: TOML or JSON, SimGrid's XML, CGSim's config or "
+            "sites JSON."
+        ),
     ] = None,
     policy: Annotated[
         str | None,
@@ -71,7 +89,7 @@ def command(
     ] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="Write these too: cgsim, cgsim_data, batsim."),
+        typer.Option("--format", help="Write these too: cgsim, cgsim_data, batsim, dcsim."),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -79,29 +97,67 @@ def command(
     """Run a trace through schedulers; save the jobs, the timeline and a summary."""
     if cores is not None and platform is not None:
         raise typer.BadParameter("give --cores or --platform, not both", param_hint="--platform")
+    if (jobs is None) == (scenario is None):
+        raise typer.BadParameter("give one of them", param_hint="--jobs, --scenario")
     import gridtwin
     from gridtwin.sim.use import check_formats
 
     chosen = check_formats(formats or [])
+    source = cast("Path", jobs or scenario)
+    told: tuple[str, ...] = ()
+    asked: dict[str, Any]
+    if scenario is None:
+        if datasets is not None or workloads is not None:
+            raise typer.BadParameter("needs --scenario", param_hint="--datasets, --workloads")
+        table = read(source)
+        asked = {"cores": cores, "platform": platform, "stream": stream, "walltime": walltime}
+        asked |= {"local": None if local is None else read(local), "origin": origin or None}
+        frames = {"replicas": replicas, "files": files, "parents": parents}
+        asked |= {name: _frame(path) for name, path in frames.items()}
+    else:
+        given = {"--cores": cores, "--local": local, "--replicas": replicas, "--files": files}
+        given |= {"--parents": parents, "--stream": stream or None, "--walltime": walltime or None}
+        if extra := [name for name, value in given.items() if value is not None]:
+            raise typer.BadParameter("a scenario says this itself", param_hint=", ".join(extra))
+        found = _scenario(source, platform, datasets, workloads, origin or [], seed)
+        table, told = found.jobs, found.notes
+        asked = {"platform": found.platform, "work": found.work}
     result = gridtwin.simulate(
-        read(jobs),
-        cores=cores,
-        platform=platform,
+        table,
         policy=policy,
         broker=cast("Broker | None", broker),  # simulate checks it
         seed=seed,
         faults=_faults(failures, failure_rate, retries, outages),
-        local=None if local is None else read(local),
-        replicas=_frame(replicas),
-        files=_frame(files),
-        origin=origin or None,
-        parents=_frame(parents),
-        stream=stream,
-        walltime=walltime,
         limit=limit,
+        **asked,
     )
+    result = replace(result, notes=(*told, *result.notes))
     result.save(output, formats=chosen)
-    _print(result, f"{jobs} under {result.policy}", jobs, output, as_json)
+    _print(result, f"{source} under {result.policy}", source, output, as_json)
+
+
+def _scenario(
+    source: Path,
+    platform: Path | None,
+    datasets: Path | None,
+    workloads: Path | None,
+    origin: list[str],
+    seed: int,
+) -> "Scenario":
+    """Read a scenario; say which of its jobs could not be kept."""
+    from gridtwin.sim.formats.scenario import load
+
+    found = load(
+        source,
+        platform=platform,
+        datasets=datasets,
+        workloads=workloads,
+        origin=origin,
+        seed=seed,
+    )
+    for reason, count in found.jobs.provenance.dropped.items():
+        say(f"{source}: {count} jobs not simulated: {reason}")
+    return found
 
 
 def _print(result: "Result", title: str, jobs: Path, output: Path, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from gridtwin.sim.brokers import (
 from gridtwin.sim.collect import collected
 from gridtwin.sim.demand import Demand, demand, recorded_sites
 from gridtwin.sim.faults import NO_FAULTS, Faults
+from gridtwin.sim.formats import load_platform
 from gridtwin.sim.kernel import run_jobs
 from gridtwin.sim.kernel.codes import Backfilling, Ordering
 from gridtwin.sim.platform import Platform
@@ -113,7 +114,8 @@ def simulate(
     jobs
         Needs submit time, run time and size: see `gridtwin.trace.derive.runnable`.
     cores, platform
-        The size of one machine, or a platform or its TOML file. Neither: one machine of
+        The size of one machine, or a platform or its file, of any form that
+        `gridtwin.sim.formats.load_platform` knows. Neither: one machine of
         `gridtwin.trace.derive.machine_size`.
     policy
         Who starts next at a site; or a policy for each site by name, ``fcfs`` for the others. None
@@ -345,7 +347,7 @@ def _platform(
         return Platform.single(machine_size(jobs, ready) if cores is None else cores)
     if cores is not None:
         raise InputError("both cores and a platform are given; give one of them")
-    return platform if isinstance(platform, Platform) else Platform.load(platform)
+    return platform if isinstance(platform, Platform) else load_platform(platform)
 
 
 def _admit(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TRANSFERS", "Format", "check_formats", "export", "links", "stored"]
 
-Format = Literal["cgsim", "cgsim_data", "batsim"]
+Format = Literal["cgsim", "cgsim_data", "batsim", "dcsim"]
 Edges = NDArray[np.float64]
 
 TRANSFERS = {
@@ -120,14 +120,19 @@ def export(result: "Result", folder: Path, form: Format) -> None:
     """Write a result as other simulators do.
 
     ``cgsim``, ``cgsim_data``: CGSim's events in its two forms, ``events.sqlite`` and
-    ``events_data.sqlite``; ``batsim``: Batsim's ``jobs.csv``.
+    ``events_data.sqlite``; ``batsim``: Batsim's ``jobs.csv``; ``dcsim``: DCSim's ``results.csv``.
     """
     from gridtwin.sim.formats.batsim_jobs import write_jobs
     from gridtwin.sim.formats.cgsim_events import write_events
+    from gridtwin.sim.formats.dcsim_measures import finished, measures
+    from gridtwin.sim.formats.dcsim_results import write_results
 
     check_formats([form])
     if form == "batsim":
         write_jobs(result.jobs, folder / "jobs.csv")
+        return
+    if form == "dcsim":
+        write_results(finished(result.jobs), folder / "results.csv", measures(result))
         return
     frame, moved = result.jobs.collect(), result.transfers
     if result.base is not None:  # all attempts of a job have its name

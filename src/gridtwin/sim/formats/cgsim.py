@@ -62,6 +62,13 @@ class Config:
         """Return the files of sites and connections, which lie at their paths or in `folder`."""
         return _beside(self.sites, folder), _beside(self.connections, folder)
 
+    def jobs_file(self, folder: Path) -> Path:
+        """Return the file of jobs, which lies at its path or in `folder`."""
+        name = dict(self.custom).get("jobs_file")
+        if not name:
+            raise InputError("Custom_Parameters.jobs_file is missing; name the jobs CSV there")
+        return _beside(name, folder)
+
 
 def read_config(path: Path | str) -> Config:
     """Read a config JSON; the plugin may be called ``Dispatcher_Plugin`` as in older ones."""
