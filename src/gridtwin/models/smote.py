@@ -62,7 +62,7 @@ class SMOTE(RowModel):
             points = rng.standard_normal((int(column.max()) + 1, _POINTS))
             points /= np.linalg.norm(points, axis=1, keepdims=True) * np.sqrt(2)
             parts.append(points[column])
-        X = np.column_stack(parts)
+        X = np.column_stack([np.zeros(n), *parts])  # a tree needs one column at least
         tree = KDTree(X, balanced_tree=False, compact_nodes=False)
         k = min(self.k, n - 1)
         if k < 1:

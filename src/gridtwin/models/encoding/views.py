@@ -176,7 +176,8 @@ def scores(encoder: Encoder, cells: Cells, *, middle: bool = True) -> Floats:
         begin = np.cumsum(mass) - mass
         cell = cells.cell[:, k]
         still = (coder.part[cell] < 0) & middle
-        rank = begin[cell] + mass[cell] * np.where(still, 0.5, cells.place[:, k])
+        place = np.where(still, 0.5, np.clip(cells.place[:, k], 1e-9, 1 - 1e-9))
+        rank = begin[cell] + mass[cell] * place
         out[:, k] = ndtri(np.clip(rank, _EDGE, 1 - _EDGE))
     return out
 
