@@ -15,6 +15,7 @@ import typer
 from gridtwin import __version__
 from gridtwin.cli import (
     analyse,
+    benchmark,
     calibrate,
     check,
     demo,
@@ -48,6 +49,7 @@ for module in (
     train,
     sample,
     evaluate,
+    benchmark,
     simulate,
     export,
     report,

@@ -9,6 +9,12 @@ from gridtwin.cli.console import Cores, Json, Seed, print_json, print_table, rea
 
 if TYPE_CHECKING:
     from gridtwin.metrics import Evaluation
+    from gridtwin.metrics.base import Group
+
+Also = Annotated[
+    list[str] | None,
+    typer.Option(help="A group of metrics that is not in the default: utility or paper."),
+]
 
 _BEST = {"min": "0", "half": "0.5", "one": "1", "heldout": "as held-out", "weeks": "as real weeks"}
 
@@ -25,6 +31,10 @@ def command(
         Path | None, typer.Option(help="Real jobs kept from the model, as the reference.")
     ] = None,
     cores: Cores = None,
+    also: Also = None,
+    by_column: Annotated[
+        bool, typer.Option("--by-column", help="Print the scores of each column, too.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -37,13 +47,34 @@ def command(
         holdout=None if holdout is None else read(holdout),
         cores=cores,
         seed=seed,
+        groups=chosen_groups(also),
     )
     evaluation.save(output)
     if as_json:
         print_json(evaluation.to_json())
     else:
         print_evaluation(evaluation)
+        if by_column:
+            print_columns(evaluation)
         typer.echo(f"scores and definitions written to {output}")
+
+
+def chosen_groups(also: list[str] | None) -> "tuple[Group, ...]":
+    """Return the default groups of metrics and these; `UnknownNameError` for no such group."""
+    from gridtwin.core.errors import UnknownNameError
+    from gridtwin.metrics.base import DEFAULT_GROUPS, GROUPS
+
+    for name in also or ():
+        if name not in GROUPS:
+            raise UnknownNameError("group of metrics", name, GROUPS)
+    return tuple(g for g in GROUPS if g in DEFAULT_GROUPS or g in (also or ()))
+
+
+def print_columns(evaluation: "Evaluation") -> None:
+    """Print one row per column and metric, in order of the columns."""
+    table = evaluation.columns().sort("column", maintain_order=True)
+    titles = ["column", "metric", "synthetic", "held-out real"]
+    print_table("by column", titles, table.rows())
 
 
 def print_evaluation(evaluation: "Evaluation") -> None:

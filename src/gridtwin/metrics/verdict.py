@@ -15,6 +15,15 @@ _QUEUE = {
 }
 
 
+_ARRIVALS = {
+    "interarrival": "gaps between jobs",
+    "fano_hour": "hourly bursts",
+    "fano_day": "differences between days",
+    "acf": "memory from hour to hour",
+    "week_profile": "the weekly rhythm",
+}
+
+
 def verdict(rows: Iterable[Row]) -> tuple[str, ...]:
     """Return plain sentences: rows, correlations, arrivals, queues, privacy, what is unknown."""
     known = {row.metric: row for row in rows}
@@ -22,12 +31,16 @@ def verdict(rows: Iterable[Row]) -> tuple[str, ...]:
     sentences = [
         _rows(scored.get("c2st")),
         _correlations(scored.get("diff_corr")),
+        _impossible(scored),
+        _prediction(scored.get("diff_mlef")),
         _arrivals(scored),
         _sites(scored),
         _load(scored.get("load")),
         _queues(scored),
         *_privacy(scored),
+        _membership(scored.get("membership")),
         _replay(scored.get("replay")),
+        _uses(scored),
         _unknown(known, scored),
     ]
     return tuple(sentence for sentence in sentences if sentence)
@@ -47,7 +60,7 @@ def _rows(row: Row | None) -> str:
     figures = f"(AUC {auc:.2f}{also}; real against real {best:.2f}{seen})"
     if auc <= best + 0.05:
         return f"Single jobs cannot be told from real ones {figures}: good for per-job statistics."
-    telling = [name for name, drop in row.by_column.items() if drop is not None and drop > 0.01]
+    telling = row.detail.get("telling", [])
     mostly = f", mostly by {', '.join(telling[:3])}" if telling else ""
     if auc <= 0.65:
         return f"Single jobs can hardly be told from real ones {figures}{mostly}."
@@ -76,6 +89,90 @@ def _correlations(row: Row | None) -> str:
     return f"Correlations between columns {hold} {value:.3f} (sampling noise {noise:.3f}){where}."
 
 
+_RULES = {
+    "support_hits": "sizes or requested times that no real job has",
+    "broken_dependencies": "broken dependencies between columns",
+    "over_limit": "jobs over their time limit",
+    "unseen_pairs": "pairs of values that never occur together",
+}
+
+
+def _impossible(scored: dict[str, Row]) -> str:
+    """Name what real rows hardly have and synthetic ones do."""
+    judged = {name: scored[name] for name in _RULES if name in scored}
+    if not judged:
+        return ""
+    shares = {}
+    for name, row in judged.items():
+        value, real = _value(row), row.heldout or 0.0
+        if name == "support_hits":
+            value, real = 1 - value, 1 - (row.heldout if row.heldout is not None else 1.0)
+        if value > 2 * real + 0.01:
+            shares[name] = f"{_RULES[name]} ({value:.1%}; real rows {real:.1%})"
+    if not shares:
+        return "Rows keep the rules of the real ones: values, pairs, dependencies, limits."
+    return f"Some rows could not occur: {', '.join(shares.values())}."
+
+
+def _prediction(row: Row | None) -> str:
+    if row is None:
+        return ""
+    figures = f"error {_value(row):+.2f} over real training rows, {row.detail.get('trees', '')}"
+    good = "as well as" if _teaches(row) else "worse than"
+    return f"Predictors of the work learn from it {good} from real jobs ({figures})."
+
+
+def _teaches(row: Row) -> bool:
+    """Say whether predictors lose less than a tenth of their error, or than held-out rows do."""
+    return bool(_value(row) <= max(2 * (row.heldout or 0), 0.1 * row.detail.get("mse_real", 0)))
+
+
+def _membership(row: Row | None) -> str:
+    """Say whether a job's presence among the training rows can be inferred."""
+    if row is None:
+        return ""
+    worst, (low, high) = max(
+        (_value(row), row.detail["interval"]),
+        (row.detail["calibrated"], row.detail["calibrated_interval"]),
+    )
+    figures = f"AUC {worst:.2f}, 95 % {low:.2f} to {high:.2f}"
+    if low <= 0.5:
+        return f"Distances do not tell whether a job was in the training set ({figures})."
+    degree = "a little better" if worst <= 0.6 else "much better"
+    return f"Distances tell {degree} than chance whether a job was a training job ({figures})."
+
+
+def _uses(scored: dict[str, Row]) -> str:
+    """Sum up: what the trace may be used for, and what not, of what was judged."""
+    fits: dict[str, bool] = {}
+    if row := scored.get("c2st"):
+        best = row.heldout if row.heldout is not None else 0.5
+        fits["statistics of single jobs"] = _value(row) <= max(0.65, best + 0.05)
+    if row := scored.get("diff_mlef"):
+        fits["training predictors"] = _teaches(row)
+    arrivals = [scored[name] for name in _ARRIVALS if name in scored]
+    if arrivals:
+        fits["studies of arrivals"] = all(_within(row, 1.25) for row in arrivals)
+    queues = [scored[name] for name in _QUEUE if name in scored]
+    load = scored.get("load")
+    if queues and not any("note" in row.detail for row in queues):
+        demand = load is None or _demand_holds(load)
+        fits["scheduling studies"] = demand and all(_within(row, 1.25) for row in queues)
+    if row := scored.get("site_work"):
+        fits["load per site"] = _within(row, 1.25)
+    if row := scored.get("dcr_share"):
+        attack = scored.get("membership")
+        safe = attack is None or _value(attack) <= 0.55
+        fits["handing out in place of the records"] = _value(row) <= 0.56 and safe
+    good = [use for use, fit in fits.items() if fit]
+    bad = [use for use, fit in fits.items() if not fit]
+    if not fits:
+        return ""
+    parts = [f"good for {', '.join(good)}"] if good else []
+    parts += [f"not for {', '.join(bad)}"] if bad else []
+    return f"In short: {'; '.join(parts)}."
+
+
 def _within(row: Row, factor: float) -> bool:
     """Say whether a score lies where the bootstrap of real weeks lies, or within a factor."""
     value = _value(row)
@@ -86,14 +183,7 @@ def _within(row: Row, factor: float) -> bool:
 
 
 def _arrivals(scored: dict[str, Row]) -> str:
-    names = {
-        "interarrival": "gaps between jobs",
-        "fano_hour": "hourly bursts",
-        "fano_day": "differences between days",
-        "acf": "memory from hour to hour",
-        "week_profile": "the weekly rhythm",
-    }
-    judged = {text: scored[name] for name, text in names.items() if name in scored}
+    judged = {text: scored[name] for name, text in _ARRIVALS.items() if name in scored}
     if not judged:
         return ""
     good = [text for text, row in judged.items() if _within(row, 1.25)]
@@ -116,11 +206,14 @@ def _sites(scored: dict[str, Row]) -> str:
 def _load(row: Row | None) -> str:
     if row is None:
         return ""
-    ratio = _value(row)
+    real = row.detail.get("real")
+    ratio = f"{_value(row):.2f} of the real one"
+    if real is not None:
+        ratio += f" ({_value(row) * real:.2f} against {real:.2f})"
     if _demand_holds(row):
-        return f"The demand is right: offered load {ratio:.2f} of the real one."
-    advice = "rescale the arrivals before any study of queues"
-    return f"The demand is off: offered load {ratio:.2f} of the real one; {advice}."
+        return f"The demand is right: offered load {ratio}."
+    advice = "it does not queue like the original; rescale the arrivals before any study of queues"
+    return f"The demand is off: offered load {ratio}; {advice}."
 
 
 def _demand_holds(row: Row) -> bool:
