@@ -63,3 +63,29 @@ def test_outages(run, tmp_path):
     done = run("platform", "outages", *args, "--json")
     assert done.json["shortened"] == 1
     assert done.json["skipped"] == {"site not in the platform": 1}
+
+
+def test_convert_between_forms(run, tmp_path):
+    run("platform", "build", "--sites", 3, "--speed", "3 Gf", "-o", tmp_path / "g.toml")
+    done = run("platform", "convert", tmp_path / "g.toml", "-o", tmp_path / "g.xml")
+    assert done.code == 0, done.err
+    assert done.out.startswith("3 sites, ")
+    done = run("platform", "convert", tmp_path / "g.xml", "-o", tmp_path / "h.json", "--json")
+    assert done.json["sites"] == 3
+    first, last = (Platform.load(tmp_path / name) for name in ("g.toml", "h.json"))
+    assert last.names == first.names
+    assert last.cores.tolist() == first.cores.tolist()
+
+
+def test_what_cannot_be_converted_is_said(run, tmp_path):
+    (tmp_path / "q.json").write_text(QUEUES, encoding="utf-8")
+    source = tmp_path / "q.json"
+    for options, code, message in (
+        (("-o", tmp_path / "x.yaml"), 1, "rename it or give the form"),
+        (("-o", tmp_path / "x.xml", "--to", "yaml"), 2, "unknown form 'yaml'"),
+    ):
+        done = run("platform", "convert", source, *options)
+        assert (done.code, message in done.err) == (code, True)
+    done = run("platform", "convert", tmp_path / "none.xml", "-o", tmp_path / "x.toml")
+    assert (done.code, "there is no such file" in done.err) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["q.json"]

@@ -1,5 +1,7 @@
 """``gridtwin simulate`` on grids."""
 
+import json
+
 import polars as pl
 import pytest
 
@@ -92,3 +94,48 @@ def test_what_cannot_be_used_is_said_in_a_sentence(run, grid, data, options, mes
     assert message in done.err
     assert "Traceback" not in done.err
     assert not (data / "run").exists()
+
+
+BATSIM = {
+    "nb_res": 4,
+    "jobs": [
+        {"id": str(k), "subtime": k, "res": 2, "profile": "p", "colour": "red"} for k in range(3)
+    ],
+    "profiles": {"p": {"type": "delay", "delay": 10}},
+}
+
+
+def test_a_scenario_of_another_simulator(run, grid, tmp_path):
+    (tmp_path / "w.json").write_text(json.dumps(BATSIM), encoding="utf-8")
+    args = ("simulate", "--scenario", tmp_path / "w.json", "-o", tmp_path / "run")
+    done = run(*args, "--format", "dcsim", "--format", "batsim", "--json")
+    assert done.code == 0, done.err
+    assert done.json["outcomes"] == {"finished": 3}
+    assert done.json["notes"] == ["key 'colour' of 3 jobs is not used"]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"jobs.parquet", "jobs.csv", "results.csv", "summary.json"} <= names
+    done = run(*args, "--platform", grid)
+    assert done.code == 0, done.err
+    assert "note: nb_res is 4; the platform has 1024 cores." in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "give one of them"),
+        (("--jobs", "w.json", "--scenario", "w.json"), "give one of them"),
+        (("--jobs", "w.json", "--datasets", "w.json"), "needs --scenario"),
+        (("--scenario", "w.json", "--stream"), "a scenario says this itself"),
+        (("--scenario", "w.json", "--cores", "4"), "a scenario says this itself"),
+        (("--scenario", "w.json", "--datasets", "w.json"), "without workloads"),
+        (("--scenario", "none.json"), "there is no such file"),
+    ],
+)
+def test_scenarios_that_cannot_be_run_are_refused(run, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.json").write_text(json.dumps(BATSIM), encoding="utf-8")
+    done = run("simulate", *options, "-o", tmp_path / "run")
+    assert done.code in (1, 2)
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "run").exists()

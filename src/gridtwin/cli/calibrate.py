@@ -17,7 +17,7 @@ def command(
         Path, typer.Option("-o", "--output", file_okay=False, help="Folder for the calibration.")
     ],
     platform: Annotated[
-        Path | None, typer.Option(help="Sites, TOML; by default those of the records.")
+        Path | None, typer.Option(help="Sites, any form of platforms; by default those of the records.")
     ] = None,
     free: Annotated[
         str | None, typer.Option(help="What to fit, as in cores,dispatch; by default all.")
@@ -32,11 +32,11 @@ def command(
 ) -> None:
     """Fit cores, delays, queues… to the first part of the records; judge them on the rest."""
     from gridtwin.sim.calibrate import calibrate
-    from gridtwin.sim.platform import Platform
+    from gridtwin.sim.formats import load_platform
 
     found = calibrate(
         read(jobs),
-        None if platform is None else Platform.load(platform),
+        None if platform is None else load_platform(platform),
         free=None if free is None else [name.strip() for name in free.split(",")],
         train=train,
         trials=trials,

@@ -26,7 +26,7 @@ def load_platform(path: Path | str) -> "Platform":
     from dataclasses import replace
 
     from gridtwin.core.errors import FormatError
-    from gridtwin.sim.formats import _forms, cgsim, simgrid
+    from gridtwin.sim.formats import _forms, _json, cgsim, simgrid
     from gridtwin.sim.platform import Platform
 
     path = Path(path)
@@ -46,6 +46,9 @@ def load_platform(path: Path | str) -> "Platform":
         platform = cgsim.read_platform(path)
         note = "These sites have no connections; with ATLAS's links, build them with `from_atlas`."
         return replace(platform, notes=(*platform.notes, note))
+    if form == "gridtwin_json":
+        with _json.naming(path):
+            return Platform.from_dict(_json.load(path))
     if form == "gridtwin":
         return Platform.load(path)
     raise FormatError(

@@ -10,6 +10,7 @@ __all__ = ["PLATFORMS", "WORDS", "Form", "connections_beside", "form_of"]
 
 Form = Literal[
     "gridtwin",
+    "gridtwin_json",
     "simgrid",
     "cgsim_config",
     "cgsim_sites",
@@ -21,7 +22,8 @@ Form = Literal[
 
 PLATFORMS = "gridtwin's TOML or JSON, SimGrid's XML, or CGSim's config or sites JSON"
 WORDS: dict[Form, str] = {
-    "gridtwin": "a platform in gridtwin's own form",
+    "gridtwin": "gridtwin's own text",
+    "gridtwin_json": "a platform in gridtwin's own form",
     "simgrid": "a platform of SimGrid",
     "cgsim_config": "a config of CGSim",
     "cgsim_sites": "the sites of CGSim",
@@ -87,4 +89,4 @@ def _of_document(value: Any) -> Form:  # noqa: ANN401 - any JSON value
     for key, form in _SITES.items():
         if value and all(isinstance(part, dict) and key in part for part in value.values()):
             return form
-    return "gridtwin" if not value or set(value) & set(_OURS) else "other"
+    return "gridtwin_json" if not value or set(value) & set(_OURS) else "other"
