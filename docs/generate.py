@@ -23,7 +23,8 @@ BEST["weeks"] = "at most that of real weeks"
 WITH = {
     "rows": "the training jobs",
     "unseen": "the held-out jobs",
-    "memory": "both",
+    "memory": "the training jobs",
+    "split": "training and held-out jobs at once",
     "arrivals": "whole weeks of the real trace",
     "queue": "whole weeks of the real trace, run through a scheduler",
 }

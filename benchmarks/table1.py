@@ -1,0 +1,77 @@
+"""All models on real traces and the PanDA-like example: scores of the paper, ours, and costs.
+
+``python benchmarks/table1.py DATA OUT [--models trace cart…] [--traces theta…] [--rows 20000]``
+
+DATA is the folder of real traces (``alcf/mira.csv.gz``, ``alcf/theta.csv.gz``,
+``swf/LCG_head70.swf.gz``). Models that this installation does not have are left out and named.
+The same as `gridtwin benchmark` with the groups ``utility`` and ``paper``; of the PanDA-like
+example 150 days are made and 200,000 jobs drawn.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+import gridtwin
+from gridtwin import models
+from gridtwin.metrics.base import GROUPS, subsample
+from gridtwin.study import benchmark
+from gridtwin.trace import JobTable
+from gridtwin.trace.examples import load
+
+MODELS = (
+    *("smote", "gaussian_copula", "tvae", "ctgan", "copulagan", "ctabgan", "tabddpm", "findiff"),
+    *("realtabformer", "cart", "arn", "trace"),
+)
+FILES = {
+    "mira": "alcf/mira.csv.gz",
+    "theta": "alcf/theta.csv.gz",
+    "lcg": "swf/LCG_head70.swf.gz",
+}
+SHOWN = ("model", "wd", "jsd", "diff_corr", "dcr", "diff_mlef", "c2st", "dcr_share")
+SHOWN += ("interarrival", "load", "wait_easy", "fit_cpu_s", "sample_cpu_s", "peak_mib", "error")
+
+
+def table_of(name: str, data: Path, seed: int) -> JobTable:
+    """Return a trace by its short name."""
+    if name == "panda":
+        jobs = load("panda", days=150, seed=seed)
+        return subsample(jobs, 200_000, np.random.default_rng(seed))
+    return gridtwin.read(data / FILES[name])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--traces", nargs="+", default=[*FILES, "panda"])
+    parser.add_argument("--rows", type=int, help="jobs of a trace, at most")
+    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--groups", nargs="+", default=GROUPS)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    there = [name for name in args.models if name in models.names()]
+    print("models not installed:", ", ".join(set(args.models) - set(there)) or "none")
+    for name in args.traces:  # one at a time: a long run that ends early leaves whole tables
+        result = benchmark(
+            there,
+            {name: table_of(name, args.data, args.seed)},
+            args.out / name,
+            rows=args.rows,
+            samples=args.samples,
+            groups=args.groups,
+            seed=args.seed,
+        )
+        shown = [column for column in SHOWN if column in result.table.columns]
+        print(f"\n{name}")
+        with pl.Config(
+            tbl_rows=-1, tbl_cols=-1, tbl_width_chars=250, tbl_hide_dataframe_shape=True
+        ):
+            print(result.table.select(shown))
+
+
+if __name__ == "__main__":
+    main()
