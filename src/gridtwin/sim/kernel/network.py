@@ -144,7 +144,7 @@ def _note(
         st.links,
         st.work,
     )
-    quarter = len(work) >> 2
+    half = len(work) >> 1
     before = classes[c].flows - change
     if not classes[c].dirty:
         classes[c].dirty = 1
@@ -161,7 +161,7 @@ def _note(
         binds = binds or links[link].wanted > links[link].bandwidth * _NEARLY
         if binds and not links[link].dirty:
             links[link].dirty = 1
-            work[quarter + world[0].dirty_links] = link
+            work[half + world[0].dirty_links] = link
             world[0].dirty_links += 1
         if before == 0:  # the class wakes up
             head = links[link].head
@@ -263,137 +263,164 @@ def drop_flow(
 
 
 @rare
-def _component(
-    st: State,
-    seed: int,
-    now: float,
-) -> tuple[int, int]:
+def _component(st: State, seed: int, now: float) -> tuple[int, int]:
     """Collect who shares binding links with a class, and these links; return how many of each."""
-    world, classes, crossings, links, work = (
-        st.world,
-        st.classes,
-        st.crossings,
-        st.links,
-        st.work,
-    )
-    quarter = len(work) >> 2
-    at, on = 2 * quarter, 3 * quarter
+    world, classes, crossings, links = st.world, st.classes, st.crossings, st.links
+    members, shares, meets = st.members, st.shares, st.meets
     stamp = world[0].stamp
     classes[seed].mark = stamp
-    work[at] = seed
-    count, found, seen = 1, 0, 0
+    members[0].class_ = seed
+    count, found, seen, taken = 1, 0, 0, 0
     while seen < count:
-        c = work[at + seen]
-        seen += 1
+        c = members[seen].class_
         serve(st, c, now)
-        limit = classes[c].cap
+        limit, flows, penalty = classes[c].cap, classes[c].flows, classes[c].penalty
+        members[seen].first = taken
         for k in range(classes[c].first, classes[c].last):
-            link = crossings[k].link
+            link, takes = crossings[k].link, flows * crossings[k].use
             if links[link].wanted <= links[link].bandwidth * _NEARLY:
                 continue
             if links[link].active == 1:
-                share = links[link].bandwidth / (classes[c].flows * crossings[k].use)
-                limit = min(limit, share)
+                limit = min(limit, links[link].bandwidth / takes)
                 continue
-            if links[link].mark == stamp:
-                continue
-            links[link].mark = stamp
-            work[on + found] = link
-            found += 1
-            other = links[link].head
-            while other >= 0:
-                d = crossings[other].class_
-                if classes[d].mark != stamp:
-                    classes[d].mark = stamp
-                    work[at + count] = d
-                    count += 1
-                other = crossings[other].next
-        classes[c].limit = limit
+            if links[link].mark != stamp:
+                links[link].mark = stamp
+                links[link].place = found
+                meets[found].rest = links[link].bandwidth
+                found += 1
+                other = links[link].head
+                while other >= 0:
+                    d = crossings[other].class_
+                    if classes[d].mark != stamp:
+                        classes[d].mark = stamp
+                        members[count].class_ = d
+                        count += 1
+                    other = crossings[other].next
+            shares[taken].link = links[link].place
+            shares[taken].takes = takes
+            shares[taken].weight = takes / penalty
+            taken += 1
+        members[seen].last = taken
+        members[seen].limit = limit
+        members[seen].penalty = penalty
+        seen += 1
     return count, found
 
 
-@rare
-def _fix(st: State, c: int, value: float, stamp: int) -> None:
-    """Give a class its share, and take it from its links."""
-    classes, crossings, links = st.classes, st.crossings, st.links
-    classes[c].value = value
-    flows, penalty = classes[c].flows, classes[c].penalty
-    for k in range(classes[c].first, classes[c].last):
-        link = crossings[k].link
-        if links[link].mark == stamp:
-            links[link].rest -= flows * crossings[k].use * value
-            links[link].use -= flows * crossings[k].use / penalty
-            links[link].open -= 1
-
-
-@rare
-def _fill(
-    st: State,
-    count: int,
-    found: int,
-    stamp: int,
-) -> None:
-    """Level the classes of a component: progressive filling, bounded classes first."""
-    classes, crossings, links, work = st.classes, st.crossings, st.links, st.work
-    quarter = len(work) >> 2
-    at, on = 2 * quarter, 3 * quarter
+@part
+def _bound(st: State, left: int, found: int) -> None:
+    """Say how far each link could raise its classes, and each class's least; note who waits."""
+    members, shares, meets = st.members, st.shares, st.meets
     for j in range(found):
-        link = work[on + j]
-        use, number = 0.0, 0
-        k = links[link].head
-        while k >= 0:
-            c = crossings[k].class_
-            use += classes[c].flows * crossings[k].use / classes[c].penalty
-            number += 1
-            k = crossings[k].next
-        links[link].rest = links[link].bandwidth
-        links[link].use = use
-        links[link].open = number
-    left = count
-    for j in range(count):
-        classes[work[at + j]].value = -1.0
-    while left:
-        level_, kept = np.inf, 0
-        for j in range(found):
-            link = work[on + j]
-            if links[link].open:
-                level_ = min(level_, max(links[link].rest, 0.0) / links[link].use)
-        for j in range(left):
-            c = work[at + j]
-            if classes[c].limit * classes[c].penalty <= level_:
-                _fix(st, c, classes[c].limit, stamp)
-            else:
-                work[at + j] = work[at + kept]
-                work[at + kept] = c
-                kept += 1
-        if kept == left:
-            for j in range(found):
-                link = work[on + j]
-                if not links[link].open:
-                    continue
-                if max(links[link].rest, 0.0) / links[link].use > level_ * (1.0 + 1e-12):
-                    continue
-                k = links[link].head
-                while k >= 0:
-                    c = crossings[k].class_
-                    if classes[c].value < 0.0:
-                        _fix(st, c, level_ / classes[c].penalty, stamp)
-                    k = crossings[k].next
-            kept = 0
-            for j in range(left):
-                c = work[at + j]
-                if classes[c].value < 0.0:
-                    work[at + j] = work[at + kept]
-                    work[at + kept] = c
-                    kept += 1
-        left = kept
+        meets[j].use = 0.0
+        meets[j].waits = 0
+    for i in range(left):
+        for k in range(members[i].first, members[i].last):
+            meets[shares[k].link].use += shares[k].weight
+    for j in range(found):
+        meets[j].level = max(meets[j].rest, 0.0) / meets[j].use if meets[j].use > 0.0 else np.inf
+    for i in range(left):
+        low = members[i].limit * members[i].penalty
+        for k in range(members[i].first, members[i].last):
+            low = min(low, meets[shares[k].link].level)
+        members[i].low = low
+        high = low * (1.0 + 1e-12)
+        for k in range(members[i].first, members[i].last):
+            if meets[shares[k].link].level > high:
+                meets[shares[k].link].waits = 1
+
+
+@part
+def _settled(st: State, i: int) -> bool:
+    """Return whether nothing can raise a class further: its own limit, or a link of equals."""
+    members, shares, meets = st.members, st.shares, st.meets
+    low = members[i].low
+    if members[i].limit * members[i].penalty <= low:
+        return True
+    for k in range(members[i].first, members[i].last):
+        link = shares[k].link
+        if not meets[link].waits and meets[link].level <= low * (1.0 + 1e-12):
+            return True
+    return False
 
 
 @rare
-def level(
-    st: State,
-    now: float,
-) -> None:
+def _fill_one(st: State, count: int, now: float) -> None:
+    """Level the classes that meet at one link only: `_fill` without its lists."""
+    members, shares = st.members, st.shares
+    first, when, rest, use, left = -1, np.inf, st.meets[0].rest, 0.0, count
+    for i in range(count):
+        members[i].low = members[i].limit * members[i].penalty
+        use += shares[i].weight
+    bounded = 0
+    while bounded < left:  # those that their own limit holds lower leave the rest more
+        left -= bounded
+        bounded = 0
+        level_ = max(rest, 0.0) / use
+        for i in range(count):
+            if members[i].low <= level_:
+                bounded += 1
+                rest -= shares[i].takes * members[i].limit
+                use -= shares[i].weight
+                end = _end(st, members[i].class_, members[i].limit, now)
+                members[i].low = np.inf
+                if end < when:
+                    first, when = members[i].class_, end
+        if not bounded:
+            break
+    for i in range(count):
+        if members[i].low < np.inf:
+            end = _end(st, members[i].class_, level_ / members[i].penalty, now)
+            if end < when:
+                first, when = members[i].class_, end
+    if first >= 0:
+        set_key(st, first, when)
+
+
+@rare
+def _fill(st: State, count: int, found: int, now: float) -> None:
+    """Level the classes of a component, and await its first end: all is solved anew then.
+
+    In each round all settle whose level is the least at a link for all that are open there: what
+    happens elsewhere only raises a link's level. That is progressive filling with fewer rounds.
+    """
+    members, shares, meets = st.members, st.shares, st.meets
+    first, when, left = -1, np.inf, count
+    while left:
+        _bound(st, left, found)
+        kept = 0
+        for i in range(left):
+            if not _settled(st, i):
+                members[kept].class_ = members[i].class_
+                members[kept].first = members[i].first
+                members[kept].last = members[i].last
+                members[kept].limit = members[i].limit
+                members[kept].penalty = members[i].penalty
+                kept += 1
+                continue
+            value = min(members[i].limit, members[i].low / members[i].penalty)
+            for k in range(members[i].first, members[i].last):
+                meets[shares[k].link].rest -= shares[k].takes * value
+            end = _end(st, members[i].class_, value, now)
+            if end < when:
+                first, when = members[i].class_, end
+        left = kept
+    if first >= 0:
+        set_key(st, first, when)
+
+
+@part
+def _end(st: State, c: int, value: float, now: float) -> float:
+    """Set a class's rate; return when its first flow will end at that rate."""
+    rate = EFFICIENCY * value
+    st.classes[c].rate = rate
+    set_key(st, c, np.inf)
+    rest = max(st.slots[st.classes[c].root].finish - st.classes[c].served, 0.0)
+    return now + rest / rate if rate > 0.0 else np.inf
+
+
+@rare
+def level(st: State, now: float) -> None:
     """Solve what changed at this instant: new rates, new ends."""
     world, classes, crossings, links, work = (
         st.world,
@@ -402,11 +429,12 @@ def level(
         st.links,
         st.work,
     )
-    quarter = len(work) >> 2
+    half = len(work) >> 1
     world[0].stamp += 1
     for j in range(world[0].dirty_links):  # who shares a link with what changed, changed too
-        link = work[quarter + j]
+        link = work[half + j]
         links[link].dirty = 0
+        joins = links[link].wanted > links[link].bandwidth * _NEARLY
         k = links[link].head
         while k >= 0:
             c = crossings[k].class_
@@ -414,6 +442,8 @@ def level(
                 classes[c].dirty = 1
                 work[world[0].dirty_classes] = c
                 world[0].dirty_classes += 1
+            if joins:  # the others are of its component
+                break
             k = crossings[k].next
     world[0].dirty_links = 0
     for j in range(world[0].dirty_classes):
@@ -422,36 +452,10 @@ def level(
         if classes[c].flows == 0:
             classes[c].rate = 0.0
             set_key(st, c, np.inf)
-            continue
-        if classes[c].mark == world[0].stamp:
-            continue
-        count, found = _component(st, c, now)
-        if found:
-            _fill(st, count, found, st.world[0].stamp)
-        else:
-            classes[c].value = classes[c].limit
-        _next_end(st, count, now)
+        elif classes[c].mark != world[0].stamp:
+            count, found = _component(st, c, now)
+            if found == 1:
+                _fill_one(st, count, now)
+            else:
+                _fill(st, count, found, now)
     world[0].dirty_classes = 0
-
-
-@rare
-def _next_end(
-    st: State,
-    count: int,
-    now: float,
-) -> None:
-    """Set a component's rates; only its first end is awaited, as all is solved anew then."""
-    classes, slots, work = st.classes, st.slots, st.work
-    at = 2 * (len(work) >> 2)
-    first, when = -1, np.inf
-    for j in range(count):
-        c = work[at + j]
-        rate = EFFICIENCY * classes[c].value
-        classes[c].rate = rate
-        rest = max(slots[classes[c].root].finish - classes[c].served, 0.0)
-        end = now + rest / rate if rate > 0.0 else np.inf
-        if end < when:
-            first, when = c, end
-        set_key(st, c, np.inf)
-    if first >= 0:
-        set_key(st, first, when)

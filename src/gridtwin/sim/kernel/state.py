@@ -18,9 +18,12 @@ __all__ = [
     "FIELDS",
     "JOB",
     "LINK",
+    "MEET",
+    "MEMBER",
     "NODE",
     "POOL",
     "REPLICA",
+    "SHARE",
     "SITE",
     "SLOT",
     "TRANSFER",
@@ -162,8 +165,6 @@ CLASS = np.dtype(  # flows of one route share one rate
         ("served", _F),  # bytes that a flow present all the time would have had
         ("at", _F),  # when `served` held
         ("rate", _F),
-        ("value", _F),
-        ("limit", _F),
         ("mark", _I),
         ("dirty", _I),
     ]
@@ -187,9 +188,29 @@ LINK = np.dtype(
         ("head", _I),  # crossing
         ("mark", _I),
         ("dirty", _I),
+        ("place", _I),  # in `meets`
+    ]
+)
+MEMBER = np.dtype(  # scratch: a class of the component that is solved
+    [
+        ("class_", _S),
+        ("first", _S),  # of its shares
+        ("last", _S),  # one behind
+        ("limit", _F),  # of its rate by itself
+        ("penalty", _F),
+        ("low", _F),  # the least level that something lets it have
+    ],
+    align=True,
+)
+SHARE = np.dtype(  # scratch: what a member takes of a binding link
+    [("link", _S), ("takes", _F), ("weight", _F)], align=True
+)
+MEET = np.dtype(  # scratch: a binding link of the component
+    [
         ("rest", _F),
         ("use", _F),
-        ("open", _I),
+        ("level", _F),
+        ("waits", _I),  # whether a member is held lower elsewhere
     ]
 )
 REPLICA = np.dtype(
@@ -276,7 +297,10 @@ class State:
     """What the broker compares, by site."""
     touched: NDArray[np.int64]
     work: NDArray[np.int64]
-    """Scratch: dirty classes, dirty links, a component's classes and its links, in quarters."""
+    """Scratch: dirty classes, then dirty links, in halves."""
+    members: Table
+    shares: Table
+    meets: Table
     route: NDArray[np.int32]
     """Class from a node to a site's node, -1: none; shape (nodes, nodes)."""
     rank: NDArray[np.float64]
@@ -333,6 +357,9 @@ _TABLES = {
     "replicas": REPLICA,
     "heap": EVENT,
     "transfers": TRANSFER,
+    "members": MEMBER,
+    "shares": SHARE,
+    "meets": MEET,
 }
 _WHOLE = (
     "touched",
