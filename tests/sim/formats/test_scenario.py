@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -266,6 +267,33 @@ def test_streams_of_dcsim_overlap_with_their_payload(tmp_path: Path) -> None:
     assert 4.0 <= first[1] - first[0] < copied[1] - copied[0]
 
 
+def test_locations_are_hosts_of_a_site_or_its_disks(tmp_path: Path) -> None:
+    star = """<zone id="Disks" routing="Star">
+  <host id="s1" speed="1Gf"><prop id="type" value="storage"/>
+   <disk id="e" read_bw="1GBps" write_bw="1GBps"/></host>
+  <host id="s2" speed="1Gf"><prop id="type" value="storage"/>
+   <disk id="d" read_bw="1GBps" write_bw="1GBps"/></host>
+  <link id="l" bandwidth="1MBps" latency="0s"/>
+  <route src="s1"><link_ctn id="l"/></route><route src="s2"><link_ctn id="l"/></route>
+  <router id="gw"/></zone>"""
+    text = f"""<platform version="4.1"><zone id="z" routing="Full">
+ <zone id="Work" routing="None"><host id="W" speed="1Gf" core="1"/></zone>{star}
+ <link id="wan" bandwidth="1MBps" latency="0s"/>
+ <zoneRoute src="Work" dst="Disks" gw_src="W" gw_dst="gw"><link_ctn id="wan"/></zoneRoute>
+</zone></platform>"""
+    for place in ("Disks", "s1", "s2", "d"):
+        sets = {"raw": DATASETS["raw"] | {"location": place}}
+        path = put(tmp_path, p_xml=text, d=sets, w={"late": WORKLOADS["late"]})
+        found = load(path, datasets=tmp_path / "d.json", workloads=tmp_path / "w.json")
+        result = run(found, policy="fcfs")
+        assert result.outcomes == {"finished": 2}
+        assert set(result.transfers.filter(kind="stage_in")["source"]) == {"Disks"}
+    sets = {"raw": DATASETS["raw"] | {"location": "zone"}}
+    put(tmp_path, d=sets)
+    with pytest.raises(InputError, match="location 'zone' is no site"):
+        load(path, datasets=tmp_path / "d.json", workloads=tmp_path / "w.json")
+
+
 def test_the_seed_alone_decides_what_is_drawn(tmp_path: Path) -> None:
     wide = WORKLOADS["soon"] | {"flops": {"type": "gaussian", "average": 4e9, "sigma": 1e9}}
     path = put(tmp_path, p_xml=XML, w={"soon": wide})
@@ -324,18 +352,25 @@ def test_the_public_config_is_run_whole(data_dir: Path) -> None:
     assert result.complete
     own = dict(scenario.jobs.collect().select("job_id", "site").iter_rows())
     assert dict(result.jobs.collect().select("job_id", "site").iter_rows()) == own
+    # each file is at one site and read by one job: what lies elsewhere is moved once
     held = {
         name: site.name
         for site in scenario.platform.sites
         for storage in site.storages
         for name, _ in storage.files
     }
-    files = scenario.work.files
-    assert files is not None
-    assert files.names is not None
-    # a file that two jobs of a site read may be moved once, each other one is moved as it is
-    assert len(held) == len(files.names)
-    assert 3e11 < result.summary()["moved_bytes"] < 4e11
+    work = scenario.work
+    assert work.files is not None
+    assert work.files.names is not None
+    assert work.input_ptr is not None
+    assert work.input_file is not None
+    assert sorted(work.input_file.tolist()) == list(range(len(held)))
+    at = scenario.jobs.collect()["site"].to_list()
+    reader = np.repeat(at, np.diff(work.input_ptr))
+    names = [work.files.names[k] for k in work.input_file]
+    far = [held[name] != site for name, site in zip(names, reader, strict=True)]
+    moved = work.files.bytes[work.input_file][far].sum()
+    assert result.summary()["moved_bytes"] == pytest.approx(moved, rel=1e-12)
 
 
 @pytest.mark.parametrize(

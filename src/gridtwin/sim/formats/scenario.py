@@ -285,12 +285,11 @@ def _places(platform: Platform) -> Mapping[str, int]:
     """Return the nodes by name: of sites and routers, and of the hosts and storages of sites."""
     found: dict[str, int] = {}
     for k, site in enumerate(platform.sites):
-        inner = [storage.name for storage in site.storages] + [key for key, _ in site.properties]
-        for name in inner:
-            found.setdefault(name, k)
-            for sign in "/.":
-                host, _, rest = name.rpartition(sign)
-                if rest:
-                    found.setdefault(host, k)
-    found.pop("", None)
+        for storage in site.storages:  # <host>/<disk> where two hosts have disks of one name
+            host, _, disk = storage.name.rpartition("/")
+            for name in (storage.name, host or disk):
+                found.setdefault(name, k)
+        for key, _ in site.properties:  # <host>.<property>
+            if host := key.rpartition(".")[0]:
+                found.setdefault(host, k)
     return found | {name: k for k, name in enumerate([*platform.names, *platform.routers])}
