@@ -15,6 +15,9 @@ from gridtwin.models.forest import LeafForest
 
 __all__ = ["CART"]
 
+ROWS_A_TREE = 20_000
+"""A tree sees this many rows at most, so that the time of fitting does not grow with the rows."""
+
 
 class CART(RowModel):
     """Columns drawn one after the other, each from the leaf of a tree over those before it.
@@ -34,7 +37,7 @@ class CART(RowModel):
         Smallest number of training rows in a leaf: smaller is closer to the rows, larger more
         private.
     fraction
-        Part of the rows that a tree sees.
+        Part of the rows that a tree sees, 20,000 of them at most.
     blur
         Standard deviation by which the place of a loose number in its cell moves.
     """
@@ -57,6 +60,7 @@ class CART(RowModel):
     def _learn(self, cells: Cells, rng: np.random.Generator) -> None:
         self.cells_ = cells
         axes = scores(self.encoder_, cells).astype(np.float32)
+        fraction = min(self.fraction, ROWS_A_TREE / len(cells))
         self.forests_ = [
             LeafForest.grow(
                 axes[:, :k],
@@ -64,7 +68,7 @@ class CART(RowModel):
                 rng,
                 trees=self.trees,
                 leaf=self.leaf,
-                fraction=self.fraction,
+                fraction=fraction,
             )
             for k, coder in enumerate(self.encoder_.coders.values())
             if k
