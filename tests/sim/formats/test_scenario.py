@@ -341,6 +341,9 @@ def test_missing_files_and_places_are_named(tmp_path: Path) -> None:
             datasets=tmp_path / "d.json",
             workloads=tmp_path / "w.json",
         )
+    unread = {"raw": DATASETS["raw"], "other": astray["raw"]}  # which no workload reads
+    put(tmp_path, d=unread)
+    load(tmp_path / "p.xml", datasets=tmp_path / "d.json", workloads=tmp_path / "w.json")
     with pytest.raises(FormatError, match="the data set raw, which is not there"):
         load(tmp_path / "p.xml", workloads=tmp_path / "w.json")
 

@@ -239,7 +239,7 @@ def _dcsim(
         drawn = draw(classes, () if datasets is None else read_datasets(datasets), seed)
     jobs = drawn.jobs.collect()
     nodes, names = _places(platform), [*platform.names, *platform.routers]
-    said = drawn.files.drop_nulls("location")
+    said = drawn.files.drop_nulls("location").join(drawn.inputs, on="file", how="semi")
     for place in said["location"].unique(maintain_order=True):
         if place not in nodes:
             raise InputError(
