@@ -9,8 +9,9 @@ fixed seed (``kernel_cases.py``), each run `repeats` times, a plain loop before 
   a third of the jobs, where the queue only grows (all by `gridtwin.sim.kernel.compute`);
 - ``l1``: 50 sites of 200 cores, one file a job by a WAN link of the site's own;
 - ``l2``: the same behind one uplink, which binds (`l2_loose`: which never does);
-- ``l3``: disks, caches, replicas, 1 to 4 inputs and an output a job; ``stream``: the same, read
-  block by block beside the payload (by `gridtwin.sim.kernel.grid`);
+- ``l3``: disks, caches, replicas, 1 to 4 inputs and an output a job (`l3_narrow`: WAN links half
+  as wide, which bind most of the time); ``stream``: the same, read block by block beside the
+  payload (l1 to stream by `gridtwin.sim.kernel.grid`);
 - ``callable``, ``view``, ``jitted``: ``l0``'s grid with a Python function as broker, called by the
   grid kernel with a job's number, as `simulate` calls it, and compiled by numba.
 
@@ -255,6 +256,9 @@ def measured(jobs: int, few: int, repeats: int) -> dict[str, dict]:
             behind(8.0), jobs // 5, few // 10, repeats
         ),
         "l3_50_sites_disks_caches": measure_grid(copies, jobs // 5, few // 10, repeats),
+        "l3_narrow_50_sites_half_the_wan": measure_grid(
+            lambda n: copies(n, wan=2.5e8), jobs // 5, few // 20, repeats
+        ),
         "stream_50_sites_disks_caches": measure_grid(
             lambda n: copies(n, stream=True), jobs // 5, few // 10, repeats, stream=True
         ),

@@ -85,13 +85,20 @@ def busy(
 
 
 def copies(
-    jobs: int, sites: int = 50, cores: int = 200, *, stream: bool = False, seed: int = 1
+    jobs: int,
+    sites: int = 50,
+    cores: int = 200,
+    *,
+    wan: float = 5e8,
+    stream: bool = False,
+    seed: int = 1,
 ) -> tuple[Platform, Workload]:
     """Return sites with disks and caches that read each other's files, jobs of 1 to 4 inputs.
 
     100 files a site, read by popularity (Zipf), one or two replicas each; a cache holds a third of
-    all; disks of 2 GB/s each way; the WAN links meet in the middle, so that a route from a site to
-    another takes a part of both links; 500 MB of output stay where they are written.
+    all and is empty at first; disks of 2 GB/s each way; the WAN links of `wan` bytes/s meet in the
+    middle, so that a route from a site to another takes a part of both links; 500 MB of output
+    stay where they are written.
     """
     rng = np.random.default_rng(seed)
     count = 100 * sites
@@ -109,7 +116,7 @@ def copies(
     )
     platform = Platform(
         tuple(Site(f"s{k}", (Pool(cores, speed=_SPEED),), storages) for k in range(sites)),
-        tuple(Link(f"wan{k}", 2.5e8, 0.005, ends=(f"s{k}", "core")) for k in range(sites)),
+        tuple(Link(f"wan{k}", wan, 0.005, ends=(f"s{k}", "core")) for k in range(sites)),
         routers=("core",),
     )
     run, width = rng.lognormal(8.0, 1.0, jobs), np.ones(jobs, np.int64)

@@ -15,7 +15,7 @@ from kernel_cases import busy, copies, stars
 __all__ = ["draw"]
 
 _JOBS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000)
-_SITES = (10, 20, 50, 100, 150, 300)
+_SITES = (10, 20, 50, 100, 300)
 _FLOWS = (10, 100, 1_000, 10_000, 100_000)
 _REPEATS = 3
 _LEVELS = ("L0", "L1", "L2", "L3")
@@ -43,7 +43,8 @@ def _points() -> Iterator[tuple[str, str, int, Callable[[], Any], int]]:
         yield "Sites", "L0", sites, compute(300_000, sites), 300_000
         yield "Sites", "L1", sites, data(stars(300_000, sites)), 300_000
         yield "Sites", "L2", sites, data(stars(100_000, sites, uplink=1.1)), 100_000
-        yield "Sites", "L3", sites, data(copies(100_000, sites)), 100_000
+        wan = 1e7 * sites  # more sites read more from where the popular files are
+        yield "Sites", "L3", sites, data(copies(100_000, sites, wan=wan)), 100_000
     for flows in _FLOWS:
         n = max(100_000, 4 * flows)
         yield "Flows at a time", "L1", flows, data(busy(n, flows, shared=False)), n
@@ -76,8 +77,8 @@ def _panel(points: pl.DataFrame, axis: str) -> alt.Chart:
             y=alt.Y(
                 "rate:Q",
                 title="Jobs per CPU second",
-                scale=alt.Scale(type="log", domain=[5e4, 1e7]),
-                axis=alt.Axis(values=[1e5, 3e5, 1e6, 3e6, 1e7], format="~s"),
+                scale=alt.Scale(type="log", domain=[1e4, 1e7]),
+                axis=alt.Axis(values=[1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7], format="~s"),
             ),
             color=alt.Color("level:N", title=None, scale=scale),
         )
