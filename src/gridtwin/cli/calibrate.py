@@ -17,7 +17,7 @@ def command(
         Path, typer.Option("-o", "--output", file_okay=False, help="Folder for the calibration.")
     ],
     platform: Annotated[
-        Path | None, typer.Option(help="Sites, any form of platforms; by default those of the records.")
+        Path | None, typer.Option(help="Sites, in any form; by default those of the records.")
     ] = None,
     free: Annotated[
         str | None, typer.Option(help="What to fit, as in cores,dispatch; by default all.")
