@@ -261,3 +261,9 @@ def test_a_restored_encoder_decodes_the_same(jobs):
     meta, arrays = encoder.state()
     other = Encoder.restore(json.loads(json.dumps(meta)), arrays)
     assert other.finish([other.decode(cells, RNG(1))]).equals(again)
+
+
+def test_a_number_that_is_nearly_whole_is_not_rounded():
+    values = np.array([0.0, 0.99999])
+    number = Number.fit(values)
+    np.testing.assert_array_equal(number.decode(*number.encode(values)), values)

@@ -307,3 +307,8 @@ def test_the_public_documents_are_read_whole_and_drawn(data_dir, tmp_path):
         told = drawn.jobs.collect().filter(pl.col("input_files") > 0)["task_id"]
         assert set(told) == reads
         assert drawn.jobs.collect()["mem_req"].is_between(0, 1e5).all()
+
+
+def test_more_jobs_than_memory_holds_are_refused(read):
+    with pytest.raises(FormatError, match="num_jobs: expected a whole number from 0 to 2000000"):
+        read({"ana": WORKLOADS["ana"] | {"num_jobs": 10**8}})

@@ -37,7 +37,9 @@ def unit_of(values: Floats) -> float:
         return 0.0
     if np.all(known == np.round(known)) and np.abs(known).max() < 2**53:
         return float(max(1, np.gcd.reduce(np.abs(known).astype(np.int64))))
-    return granularity(known)
+    unit = granularity(known)
+    near = np.abs(in_units(known, unit) - known) <= 1e-9 + 1e-7 * np.abs(known)
+    return unit if near.all() else 0.0
 
 
 def in_units(values: Floats, unit: float) -> Floats:

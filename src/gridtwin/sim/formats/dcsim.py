@@ -38,7 +38,7 @@ __all__ = [
 
 WorkloadType = Literal["calculation", "streaming", "copy"]
 
-_MOST = 10**8  # jobs or files of one class: more is a slip, and would fill the memory
+_MOST = 2_000_000  # jobs or files of one class: more is a slip, and would fill the memory
 _MB_BELOW = 1e6
 _INPUT_SETS = ("infile_datasets", "infile_dataset")  # the second one in older documents
 _SIZES = ("flops", "memory", "outfilesize")
