@@ -28,8 +28,11 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# those that need neither traces nor SimGrid; the others say with -h what they want
+BENCH := startup kernel simgrid_golden example grid_example ingest neighbours fuzz
+
 bench: .venv/.dev
-	for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+	for name in $(BENCH); do echo "$$name"; $(BIN)/python "benchmarks/$$name.py" || exit 1; done
 
 docs: .venv/.core
 	$(BIN)/python docs/generate.py
@@ -48,5 +51,5 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.core
-	$(PIP) -e '.[dev,sql,tune]'
+	$(PIP) -e '.[dev,sql,tune,catboost]'
 	touch $@

@@ -9,6 +9,7 @@ import polars as pl
 from gridtwin.analysis.base import collect
 from gridtwin.core.errors import SchemaError
 from gridtwin.trace import JobTable, tables
+from gridtwin.trace.access import ACCESS
 
 __all__ = [
     "ACCESS",
@@ -30,16 +31,6 @@ Frame = pl.DataFrame | pl.LazyFrame
 Method = Literal["traces", "transfers", "replicas", "jobs"]
 Column = Literal["text", "number", "time", "flag"]
 
-ACCESS = (
-    "local copy",
-    "local direct",
-    "remote copy",
-    "remote direct",
-    "cache",
-    "pre-placed",
-    "tape",
-)
-"""The ways in which a job comes by a file; the last two were brought before it started."""
 CLASSES = (*ACCESS, "local", "remote")
 """`ACCESS`, and the two that a list of replicas tells: there, or not, and no word of the way."""
 _NOT_COPIED = ("local direct", "remote direct", "cache", "local", "remote")

@@ -8,6 +8,7 @@ __all__ = [
     "Access",
     "Backfilling",
     "Brokerage",
+    "Draw",
     "Moves",
     "Ordering",
     "Outcome",
@@ -71,6 +72,16 @@ class Moves(IntEnum):
     STAGE_IN = 0
     STREAM = 1
     OUTPUT = 2
+
+
+class Draw(IntEnum):
+    """What an attempt's random numbers are for, each its own."""
+
+    FAILS = 0
+    CODE = 1
+    MOMENT = 2
+    ELSEWHERE = 3
+    SITE = 4
 
 
 UNREACHABLE = -1

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gridtwin.sim.kernel import handle  # noqa: F401 - tells numba of State
-from gridtwin.sim.kernel.codes import Outcome
+from gridtwin.sim.kernel.codes import Brokerage, Draw, Outcome
 from gridtwin.sim.kernel.events import (
     FLOW,
     KILL,
@@ -20,6 +20,7 @@ from gridtwin.sim.kernel.events import (
 )
 from gridtwin.sim.kernel.jit import Compiled, compiled, part, rare, sources
 from gridtwin.sim.kernel.life import (
+    CLOSED,
     break_off,
     decide,
     flow_begins,
@@ -35,7 +36,9 @@ __all__ = ["advance"]
 
 _NO_SITE, _PARENT = int(Outcome.NO_SITE), int(Outcome.PARENT_FAILED)
 _OUT, _WALLTIME = int(Outcome.OUTAGE), int(Outcome.WALLTIME)
-_ROUND, _RANDOM, _DATA, _CALLED = 2, 3, 4, 5
+_ROUND, _RANDOM = int(Brokerage.ROUND_ROBIN), int(Brokerage.RANDOM)
+_DATA, _CALLED = int(Brokerage.DATA_LOCAL), int(Brokerage.CALLED)
+_ELSEWHERE, _SITE = int(Draw.ELSEWHERE), int(Draw.SITE)
 DONE, REACHED, LIMIT, STOPPED = range(4)
 
 
@@ -80,17 +83,17 @@ def _other(st: State, job: int, avoid: int) -> int:
                         here += st.file_bytes[st.input_file[k]]
                         break
                     r = st.replicas[r].next
-            if st.load[s] >= 1e18:
+            if st.load[s] >= CLOSED:
                 here = -0.5
             if here > most or (here == most and st.load[s] < lowest):
                 best, most, lowest = s, here, st.load[s]
         return best
     number = st.jobs[job].attempts
-    at = int(uniform(st, job, number, 4) * n) if rule == _RANDOM else st.world[0].turn
+    at = int(uniform(st, job, number, _SITE) * n) if rule == _RANDOM else st.world[0].turn
     for open_only in range(2):
         for k in range(n):
             s = (at + k) % n
-            shut = st.load[s] >= 1e18
+            shut = st.load[s] >= CLOSED
             if s != avoid and (open_only or not shut) and _fits(st, s, job):
                 if rule == _ROUND:
                     st.world[0].turn = (s + 1) % n
@@ -105,7 +108,7 @@ def _site_for(st: State, job: int, last: int) -> int:
     if fixed >= 0:
         return fixed if _fits(st, fixed, job) else -1
     avoid = -1
-    if last >= 0 and uniform(st, job, st.jobs[job].attempts, 3) < st.world[0].elsewhere:
+    if last >= 0 and uniform(st, job, st.jobs[job].attempts, _ELSEWHERE) < st.world[0].elsewhere:
         avoid = last
     s = _least(st, job, avoid) if st.world[0].broker < _ROUND else _other(st, job, avoid)
     if s < 0 and avoid >= 0:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gridtwin.sim.kernel.backfill import expect, expected, forget
-from gridtwin.sim.kernel.codes import AT_ONCE, Access, Moves, Outcome
+from gridtwin.sim.kernel.codes import AT_ONCE, Access, Brokerage, Draw, Moves, Outcome
 from gridtwin.sim.kernel.events import DOOMED, FLOW, KILL, READY, TIMER, push, uniform
 from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.network import LATENCY, add_flow, drop_flow
@@ -11,6 +11,7 @@ from gridtwin.sim.kernel.state import State
 from gridtwin.sim.kernel.store import keep, replica_for, touch, write
 
 __all__ = [
+    "CLOSED",
     "begin",
     "break_off",
     "flow_begins",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 _PILOT, _FETCH, _WORK, _STREAM, _STORE = range(5)
-_COPY, _STREAMED = int(Access.COPY), int(Access.STREAM)
+_STREAMED = int(Access.STREAM)
 _FINISHED, _FAILED, _WALLTIME = (
     int(Outcome.FINISHED),
     int(Outcome.FAILED),
@@ -30,8 +31,10 @@ _FINISHED, _FAILED, _WALLTIME = (
 _OUTAGE, _NO_REPLICA = int(Outcome.OUTAGE), int(Outcome.NO_REPLICA)
 _FULL = int(Outcome.STORAGE_FULL)
 _IN, _BLOCKS, _OUT = int(Moves.STAGE_IN), int(Moves.STREAM), int(Moves.OUTPUT)
-_FEWEST = 1
-_RETRIES = 1  # row of draws: 0 fails?, 1 code, 2 moment, 3 elsewhere
+_FEWEST = int(Brokerage.FEWEST_JOBS)
+_FAILS, _CODE, _MOMENT = int(Draw.FAILS), int(Draw.CODE), int(Draw.MOMENT)
+CLOSED = 1e18
+"""What a closed site's load has more than it would have: no open site has as much."""
 
 
 @part
@@ -43,7 +46,7 @@ def note_load(st: State, s: int) -> None:
         load = st.sites[s].held / st.sites[s].cores
     else:
         load = np.inf
-    st.load[s] = load if st.sites[s].open > 0.0 else load + 1e18
+    st.load[s] = load if st.sites[s].open > 0.0 else load + CLOSED
 
 
 @rare
@@ -218,14 +221,14 @@ def _fault(st: State, a: int) -> float:
     chance = st.chance[s, kind]
     if number > 0:
         chance += st.world[0].again * (1.0 - chance) * (chance > 0.0)
-    if uniform(st, job, number, 0) >= chance:
+    if uniform(st, job, number, _FAILS) >= chance:
         return 2.0
-    u, code = uniform(st, job, number, 1), 0
+    u, code = uniform(st, job, number, _CODE), 0
     while code < st.codes.shape[1] - 1 and u >= st.codes[kind, code]:
         code += 1
     st.attempts[a].code = code
     points = st.moment.shape[1] - 1
-    x = uniform(st, job, number, 2) * points
+    x = uniform(st, job, number, _MOMENT) * points
     k = min(int(x), points - 1)
     return st.moment[code, k] + (x - k) * (st.moment[code, k + 1] - st.moment[code, k])
 

@@ -38,21 +38,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from gridtwin.trace.access import ACCESS
 from gridtwin.trace.table import JobTable
 
 __all__ = ["ACCESS", "FRAMES", "Traces"]
 
-ACCESS = (
-    "local copy",
-    "local direct",
-    "remote copy",
-    "remote direct",
-    "cache",
-    "pre-placed",
-    "tape",
-)
-"""The ways in which a job comes by a file. The last two: brought for the job before it started,
-from another site's disk or from tape, and then read locally."""
 
 _S, _F, _I = pl.String(), pl.Float64(), pl.Int64()
 
