@@ -6,7 +6,8 @@ GridtwinError
 │   └── SchemaError                a table lacks a column, or a column has the wrong type
 ├── UnknownNameError (LookupError) no model, reader, metric or policy of that name
 ├── MissingExtraError (ImportError) an optional library is not installed
-└── NotFittedError (RuntimeError)  a model was asked to sample before it was fitted
+├── NotFittedError (RuntimeError)  a model was asked to sample before it was fitted
+└── TrainingError (RuntimeError)   a training broke off
 
 Every message says what was expected, what came and what to do.
 """
@@ -21,6 +22,7 @@ __all__ = [
     "MissingExtraError",
     "NotFittedError",
     "SchemaError",
+    "TrainingError",
     "UnknownNameError",
 ]
 
@@ -49,6 +51,11 @@ class UnknownNameError(GridtwinError, LookupError):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
+        self._given = (kind, name, known)
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickle what was given, not the message: the error may come from another process."""
+        return type(self), self._given
 
 
 class MissingExtraError(GridtwinError, ImportError):
@@ -56,7 +63,16 @@ class MissingExtraError(GridtwinError, ImportError):
 
     def __init__(self, what: str, library: str, extra: str) -> None:
         super().__init__(f"{what} needs {library}: pip install 'gridtwin[{extra}]'")
+        self._given = (what, library, extra)
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickle what was given, not the message: the error may come from another process."""
+        return type(self), self._given
 
 
 class NotFittedError(GridtwinError, RuntimeError):
     """A model was asked to sample, save or describe itself before it was fitted."""
+
+
+class TrainingError(GridtwinError, RuntimeError):
+    """A training broke off: a loss was no number."""

@@ -34,7 +34,9 @@ _models = Registry(
     __name__,
     "gridtwin.models",
     pick=_pick,
-    skip=frozenset({"balance", "base", "columns", "encoding", "forest", "relations", "sessions"}),
+    skip=frozenset(
+        {"balance", "base", "columns", "encoding", "forest", "neural", "relations", "sessions"}
+    ),
 )
 
 

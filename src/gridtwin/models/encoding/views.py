@@ -15,6 +15,7 @@ from gridtwin.models.encoding.name import Name
 __all__ = [
     "SUBTOKENS",
     "Mixed",
+    "continua",
     "from_mixed",
     "from_scores",
     "from_tokens",
@@ -110,6 +111,11 @@ class Mixed:
 def state_sizes(encoder: Encoder) -> list[int]:
     """Return how many states each column has."""
     return [int(_states(coder)[0].max()) + 1 for coder in encoder.coders.values()]
+
+
+def continua(encoder: Encoder) -> list[int]:
+    """Return how many states of each column, its first ones, have a score."""
+    return [len(np.unique(c.part[c.part >= 0])) for c in encoder.coders.values()]
 
 
 def _states(coder: Coder) -> tuple[NDArray[np.int64], Floats, Floats]:
