@@ -68,3 +68,19 @@ def test_registration_by_the_modules_themselves(plugins, tmp_path):
     assert registry.names() == ["blue", "mine", "plain"]
     assert "plugins_for_test.red" in sys.modules
     assert registry.get("plain") == "blue thing"
+
+
+def test_entry_points_are_read_once_for_a_search_path(by_file, tmp_path, monkeypatch):
+    first = by_file.names()
+    later = tmp_path / "later"
+    for folder, name in ((tmp_path, "unseen"), (later, "violet")):
+        info = folder / f"{name}_for_test-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}-for-test\nVersion: 1\n"
+        )
+        (info / "entry_points.txt").write_text(f"[test.things]\n{name} = others_for_test:value\n")
+    assert by_file.names() == first
+    assert by_file.get("unseen") == "blue thing"  # asked for by name it is found all the same
+    monkeypatch.syspath_prepend(str(later))
+    assert "violet" in by_file.names()

@@ -7,7 +7,8 @@ import pytest
 
 from gridtwin import metrics
 from gridtwin.core.errors import InputError
-from gridtwin.metrics import Evaluation, evaluate
+from gridtwin.core.executor import Executor
+from gridtwin.metrics import Evaluation, evaluate, neighbours
 from gridtwin.metrics.base import DEFAULT_GROUPS, GROUPS
 from gridtwin.metrics.verdict import verdict
 from gridtwin.trace import JobTable
@@ -306,3 +307,42 @@ def test_replay_by_hand():
     score = metrics.get("replay")(real, synthetic)
     assert score.value == pytest.approx(2 / 4)
     assert -1 <= score.detail["hourly_correlation"] <= 1
+
+
+def test_the_search_takes_all_rows_in_other_processes_alike(jobs, monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK", 40)
+    train, holdout = parted(jobs, slice(0, None, 2)), parted(jobs, slice(1, None, 2))
+    drawn = redrawn(train, 1)
+    judged = [
+        evaluate(train, drawn, holdout, groups=("privacy",), **options)
+        for options in (
+            {},
+            {"search": None, "executor": Executor("processes", 1)},
+            {"search": 30},
+        )
+    ]
+    assert judged[0].rows == judged[1].rows
+    assert judged[0]["dcr"].detail["rows_searched"] == 150
+    assert judged[2]["dcr"].detail["rows_searched"] == 30
+    with pytest.raises(InputError, match="search for 0 rows"):
+        evaluate(train, drawn, holdout, search=0)
+
+
+def test_odd_traces_have_scores_or_reasons():
+    """One user, one size, one request, 30 rows, the same run time: nothing crashes."""
+    n = 30
+    frame = pl.DataFrame(
+        {
+            "job_id": [str(i) for i in range(n)],
+            "user": ["a"] * n,
+            "submit_time": 1.7e9 + 3600.0 * np.arange(n),
+            "cores_req": [4] * n,
+            "walltime_req": [600.0] * n,
+            "run_time": [300.0] * n,
+        }
+    )
+    for table in (frame, frame.drop("cores_req"), frame.drop("submit_time")):
+        jobs = JobTable.from_frame(table)
+        judged = evaluate(jobs, [jobs, jobs], jobs, groups=QUICK, shadow=lambda half, _: half)
+        for row in judged.rows:
+            assert row.synthetic is not None or row.detail["reason"], row.metric

@@ -97,3 +97,32 @@ def test_site_arrivals_weigh_sites_by_their_jobs():
     score = metrics.get("site_arrivals")(real, fake)
     assert score.by_column == {"a": 0, "b": 1}
     assert score.value == pytest.approx(0.25)
+
+
+def test_the_curve_is_the_ratio_on_smaller_and_larger_machines():
+    # 4 cores: x 0.8 is 3, where the job of 4 is left out; x 1.2 is 5, where the last job of 1 fits
+    real, slow = trace(), trace(200.0)
+    small = metrics.get("wait_fcfs_80")(real, slow, cores=4)
+    assert small.value == pytest.approx(180 / 80)  # the job of 1 waits for that of 3
+    assert small.detail["dropped_real"] == {"larger than the machine": 1}
+    assert small.detail["cores"] == 3
+    large = metrics.get("wait_fcfs_120")(real, slow, cores=4)
+    assert large.detail["cores"] == 5
+    assert large.value == pytest.approx((190 + 180) / (90 + 80))
+    assert metrics.get("slowdown_easy_120")(real, real, cores=4).value == 1
+
+
+def test_a_machine_that_no_job_fits_has_no_ratio():
+    wide = table(submit_time=[0.0, 1.0], cores_req=[4, 4], run_time=[9.0, 9.0])
+    reason = metrics.get("wait_easy_80")(wide, trace(), cores=4).detail["reason"]
+    assert reason == "no real job fits a machine of 3 cores"
+    reason = metrics.get("wait_easy_80")(trace(), wide, cores=4).detail["reason"]
+    assert reason == "no synthetic job fits a machine of 3 cores"
+
+
+def test_one_replay_serves_the_wait_and_the_slowdown_of_a_machine():
+    memo: dict = {}
+    real, slow = trace(), trace(200.0)
+    for name in ("wait_easy_80", "slowdown_easy_80", "wait_easy_120", "wait_easy"):
+        metrics.get(name)(real, slow, cores=4, memo=memo)
+    assert len(memo) == 6

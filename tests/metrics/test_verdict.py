@@ -61,3 +61,46 @@ def test_the_uses_are_summed_up():
     assert "mostly by run_time" in text
     assert "In short: good for studies of arrivals, handing out in place of the records" in text
     assert "not for statistics of single jobs, scheduling studies." in text
+
+
+def curve(wait: float, slowdown: float = 1.0) -> str:
+    spread = {"weeks_spread": [0.8, 1.2]}
+    return said(
+        row("load", 1.0, goal="one", real=0.8),
+        row("wait_easy", 1.0, goal="one", size=1.0, **spread),
+        row("wait_easy_80", wait, goal="one", size=0.8, **spread),
+        row("slowdown_easy_120", slowdown, goal="one", size=1.2, **spread),
+    )
+
+
+def test_queues_at_other_machine_sizes():
+    assert "On smaller and larger machines, too" in curve(1.1)
+    assert "studies of other machine sizes" in curve(1.1).split("good for")[-1]
+    text = curve(2.0)
+    assert "1 of 2 queue figures" in text
+    assert "the mean wait under EASY at 0.8 x 2.00 (real weeks 0.80 to 1.20)" in text
+    assert "not for studies of other machine sizes" in text
+    assert "good for scheduling studies" in text
+
+
+def test_a_queue_that_there_is_not_is_told_once():
+    none = [
+        Row(n, "", "one", "", None, None, None, None, None, {}, {"reason": f"no wait at {n}"})
+        for n in ("wait_easy", "wait_easy_80", "wait_easy_120", "wait_fcfs_80")
+    ]
+    text = said(row("wait_fcfs", 1.0, goal="one"), *none)
+    assert "wait_easy (no wait at wait_easy)" in text
+    assert "wait_easy_80" not in text
+    assert "wait_fcfs_80" in text
+
+
+@pytest.mark.parametrize(
+    ("auc", "words"), [(0.51, "do not tell"), (0.57, "a little"), (0.8, "much better")]
+)
+def test_shadow_models(auc, words):
+    text = said(
+        row("shadow_membership", auc, 0.5, "half", interval=[auc - 0.02, auc + 0.02]),
+        row("dcr_share", 0.5, 0.5, "half"),
+    )
+    assert f"Shadow models {'' if auc < 0.55 else 'tell '}{words}" in text
+    assert ("good for handing out" in text) == (auc < 0.55)

@@ -35,12 +35,28 @@ def command(
     by_column: Annotated[
         bool, typer.Option("--by-column", help="Print the scores of each column, too.")
     ] = False,
+    search: Annotated[
+        int, typer.Option(min=0, help="Rows whose nearest neighbours are searched for; 0: all.")
+    ] = 4000,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes of that search; 0: one per core.")
+    ] = 1,
+    shadow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:KEY=VALUE,...]",
+            help="The model that made the trace: adds the attack by shadow models, eight fits.",
+        ),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Score synthetic traces against the real one, each score beside its reference rows."""
     import gridtwin
+    from gridtwin.cli.benchmark import parse_model
+    from gridtwin.core.executor import Executor
 
+    attacked = None if shadow is None else parse_model(shadow)
     evaluation = gridtwin.evaluate(
         train=read(train),
         synthetic=[read(path) for path in synthetic],
@@ -48,6 +64,9 @@ def command(
         cores=cores,
         seed=seed,
         groups=chosen_groups(also),
+        search=search or None,
+        executor=Executor() if workers == 1 else Executor("processes", workers),
+        shadow=None if attacked is None else attacked.generate,
     )
     evaluation.save(output)
     if as_json:

@@ -10,7 +10,9 @@ Other distributions plug in through an entry-point group.
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
@@ -62,7 +64,7 @@ class Registry:
         """All names, sorted; heavy libraries are not imported to list file-name entries."""
         if self._pick is None:
             self._import_modules()
-        found = set(self._entries) | {point.name for point in entry_points(group=self.group)}
+        found = set(self._entries) | _plugged_in(self.group, *sys.path)
         if self._pick is not None:
             found |= set(self._modules())
         return sorted(found)
@@ -98,3 +100,12 @@ class Registry:
             self._imported = True
             for name in self._modules():
                 importlib.import_module(f"{self.package}.{name}")
+
+
+@cache
+def _plugged_in(group: str, *_path: str) -> frozenset[str]:
+    """Return the names of a group's entry points, read once for a search path.
+
+    Reading them opens a file of every distribution that is installed.
+    """
+    return frozenset(entry_points(group=group).names)

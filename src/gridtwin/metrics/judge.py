@@ -1,6 +1,7 @@
 """Judge a synthetic trace: every metric beside its reference rows."""
 
 import math
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from gridtwin.core.errors import InputError, SchemaError
+from gridtwin.core.executor import Executor
 from gridtwin.core.progress import track
 from gridtwin.metrics.base import (
     DEFAULT_GROUPS,
@@ -21,7 +23,9 @@ from gridtwin.metrics.base import (
     subsample,
 )
 from gridtwin.metrics.evaluation import Evaluation, Row
+from gridtwin.metrics.privacy import MAX_QUERIES
 from gridtwin.metrics.references import Real, halves, replicates
+from gridtwin.metrics.shadow import DEFINITION, Generate, judge_shadow, shadow_membership
 from gridtwin.metrics.verdict import verdict
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size
@@ -38,6 +42,9 @@ def evaluate(
     *,
     seed: int = 0,
     groups: Collection[Group] = DEFAULT_GROUPS,
+    search: int | None = MAX_QUERIES,
+    executor: Executor | None = None,
+    shadow: Generate | None = None,
 ) -> Evaluation:
     """Run every metric on a synthetic trace and on what real traces score.
 
@@ -58,6 +65,13 @@ def evaluate(
     groups
         Of metrics; the others are left out. Not in the default: ``utility``, which takes minutes,
         and ``paper``, other forms of what is there.
+    search
+        Rows whose nearest neighbours are searched for, drawn at random; all where None.
+    executor
+        Where blocks of that search run; every one gives the same scores.
+    shadow
+        Fits the model to a table under a seed and returns as many rows: adds the attack by shadow
+        models, which fits eight of them.
 
     Raises `InputError` when a table has no rows.
     """
@@ -66,6 +80,8 @@ def evaluate(
         raise InputError("nothing to judge: give at least one synthetic table")
     train, first = _held(train, "train"), _held(samples[0], "synthetic")
     holdout = None if holdout is None else _held(holdout, "holdout")
+    if search is not None and search < 1:
+        raise InputError(f"a search for {search} rows; give 1 or more, or None for all")
     if cores is not None and cores < 1:
         raise InputError(f"a machine of {cores} cores; give a size of 1 or more")
     if cores is None:
@@ -78,7 +94,9 @@ def evaluate(
     real.tell(rows=bool(by_row), traces=bool(by_trace))
     # one thread: sums of threads change with their number, and the scores in their last digits
     with threadpool_limits(1):
-        scored = [_judge_rows(m, real, first, columns) for m in by_row]
+        options = {"max_queries": search or sys.maxsize, "executor": executor}
+        scored = [_judge_rows(m, real, first, columns, options) for m in by_row]
+        scored += [] if shadow is None else [_shadow_row(shadow, real)]
         scored += _judge_traces(by_trace, real, samples) if by_trace else []
     rows = tuple(sorted(scored, key=lambda row: GROUPS.index(row.group)))
     sizes = {"train": len(train), "holdout": 0 if holdout is None else len(holdout)}
@@ -120,7 +138,9 @@ def _size(train: JobTable) -> int | None:
         return None
 
 
-def _judge_rows(metric: Metric, real: Real, synthetic: JobTable, columns: Columns) -> Row:
+def _judge_rows(
+    metric: Metric, real: Real, synthetic: JobTable, columns: Columns, options: dict[str, Any]
+) -> Row:
     """Score the first sample, held-out rows and the training rows by one metric."""
     if metric.on in ("unseen", "memory", "split"):
         columns = columns.without(*real.untimed, reason="the holdout is of another period")
@@ -129,7 +149,7 @@ def _judge_rows(metric: Metric, real: Real, synthetic: JobTable, columns: Column
     def score(a: JobTable, b: JobTable, **more: JobTable | None) -> Score:
         if not len(a) or not len(b):
             return Score.none("no rows to compare")
-        return metric(a, b, columns=columns, seed=real.seed, **more)
+        return metric(a, b, columns=columns, seed=real.seed, **options, **more)
 
     train, other = real.train, real.other
     if metric.on == "rows":
@@ -156,6 +176,13 @@ def _judge_rows(metric: Metric, real: Real, synthetic: JobTable, columns: Column
     if row.synthetic is None:
         return row
     return replace(row, heldout_by_column={n: _finite(v) for n, v in best.by_column.items()})
+
+
+def _shadow_row(generate: Generate, real: Real) -> Row:
+    own, heldout, copy = judge_shadow(generate, real)
+    metric = Metric("shadow_membership", "half", "privacy", "memory", DEFINITION, shadow_membership)
+    detail = {**own.detail, "heldout_detail": heldout.detail}
+    return _row(metric, own.value, {}, detail, heldout=heldout.value, copy=copy.value)
 
 
 def _judge_traces(metrics: list[Metric], real: Real, samples: Sequence[JobTable]) -> list[Row]:

@@ -25,6 +25,7 @@ from gridtwin.trace.derive import (
 __all__ = [
     "Replay",
     "load",
+    "queue_ratio",
     "replay",
     "slowdown_easy",
     "slowdown_fcfs",
@@ -36,6 +37,7 @@ QUIET = 0.3
 """Below this offered load a trace does not queue, and waits tell little."""
 
 Policy = Literal["fcfs", "easy"]
+Figure = Literal["wait", "slowdown"]
 
 
 @dataclass(frozen=True)
@@ -109,23 +111,37 @@ def _figures(values: np.ndarray) -> dict[str, float]:
     return {"mean": float(values.mean())} | dict(zip(names, map(float, quantiles), strict=True))
 
 
-def _queue(
+def queue_ratio(
     real: JobTable,
     synthetic: JobTable,
     policy: Policy,
-    figure: Literal["wait", "slowdown"],
-    cores: int | None,
-    memo: Memo | None,
+    figure: Figure,
+    *,
+    cores: int | None = None,
+    memo: Memo | None = None,
+    size: float = 1.0,
 ) -> Score:
+    """Return the ratio of the means, synthetic over real, on a machine `size` times as large.
+
+    The machine has `cores`, or those of the real trace where None. A job that is wider than it is
+    left out on both sides and counted in ``dropped_real`` and ``dropped_synthetic``.
+    """
     reason = cannot_run(real, synthetic)
     if not reason and (n := sites_of(real)) > 1:
         reason = f"{n} sites have no common queue; see site_work and site_arrivals"
     if reason:
         return Score.none(reason)
     cores = machine_size(real) if cores is None else cores
+    cores = max(1, round(size * cores))
     a, b = replay(real, cores, policy, memo), replay(synthetic, cores, policy, memo)
     x, y = (a.wait, b.wait) if figure == "wait" else (a.slowdown, b.slowdown)
+    for side, means in (("real", x), ("synthetic", y)):
+        if np.isnan(means["mean"]):
+            return Score.none(f"no {side} job fits a machine of {cores:,} {a.unit}")
     detail: dict[str, object] = {
+        "policy": policy,
+        "figure": figure,
+        "size": size,
         "cores": cores,
         "real": x,
         "synthetic": y,
@@ -156,7 +172,7 @@ def wait_fcfs(
 
     1 = the same queue. By column: the ratio of the quantiles.
     """
-    return _queue(real, synthetic, "fcfs", "wait", cores, memo)
+    return queue_ratio(real, synthetic, "fcfs", "wait", cores=cores, memo=memo)
 
 
 @metric("wait_easy", goal="one", group="scheduling", on="queue")
@@ -167,7 +183,7 @@ def wait_easy(
 
     1 = the same queue. By column: the ratio of the quantiles.
     """
-    return _queue(real, synthetic, "easy", "wait", cores, memo)
+    return queue_ratio(real, synthetic, "easy", "wait", cores=cores, memo=memo)
 
 
 @metric("slowdown_fcfs", goal="one", group="scheduling", on="queue")
@@ -178,7 +194,7 @@ def slowdown_fcfs(
 
     1 = the same queue. By column: the ratio of the quantiles.
     """
-    return _queue(real, synthetic, "fcfs", "slowdown", cores, memo)
+    return queue_ratio(real, synthetic, "fcfs", "slowdown", cores=cores, memo=memo)
 
 
 @metric("slowdown_easy", goal="one", group="scheduling", on="queue")
@@ -189,7 +205,7 @@ def slowdown_easy(
 
     1 = the same queue. By column: the ratio of the quantiles.
     """
-    return _queue(real, synthetic, "easy", "slowdown", cores, memo)
+    return queue_ratio(real, synthetic, "easy", "slowdown", cores=cores, memo=memo)
 
 
 @metric("load", goal="one", group="scheduling", on="arrivals")

@@ -37,8 +37,10 @@ def verdict(rows: Iterable[Row]) -> tuple[str, ...]:
         _sites(scored),
         _load(scored.get("load")),
         _queues(scored),
+        _curve(scored),
         *_privacy(scored),
         _membership(scored.get("membership")),
+        _shadow(scored.get("shadow_membership")),
         _replay(scored.get("replay")),
         _uses(scored),
         _unknown(known, scored),
@@ -142,6 +144,18 @@ def _membership(row: Row | None) -> str:
     return f"Distances tell {degree} than chance whether a job was a training job ({figures})."
 
 
+def _shadow(row: Row | None) -> str:
+    """Say whether one who knows how the model is made can tell its training jobs."""
+    if row is None:
+        return ""
+    low, high = row.detail["interval"]
+    figures = f"AUC {_value(row):.2f}, 95 % {low:.2f} to {high:.2f}"
+    if low <= 0.5:
+        return f"Shadow models do not tell whether a job was a training job ({figures})."
+    degree = "a little better" if _value(row) <= 0.6 else "much better"
+    return f"Shadow models tell {degree} than chance whether a job was a training job ({figures})."
+
+
 def _uses(scored: dict[str, Row]) -> str:
     """Sum up: what the trace may be used for, and what not, of what was judged."""
     fits: dict[str, bool] = {}
@@ -158,11 +172,16 @@ def _uses(scored: dict[str, Row]) -> str:
     if queues and not any("note" in row.detail for row in queues):
         demand = load is None or _demand_holds(load)
         fits["scheduling studies"] = demand and all(_within(row, 1.25) for row in queues)
+        if points := _points(scored):
+            holds = fits["scheduling studies"] and all(
+                _within(row, 1.25) for row in points.values()
+            )
+            fits["studies of other machine sizes"] = holds
     if row := scored.get("site_work"):
         fits["load per site"] = _within(row, 1.25)
     if row := scored.get("dcr_share"):
-        attack = scored.get("membership")
-        safe = attack is None or _value(attack) <= 0.55
+        attacks = [scored[n] for n in ("membership", "shadow_membership") if n in scored]
+        safe = all(_value(attack) <= 0.55 for attack in attacks)
         fits["handing out in place of the records"] = _value(row) <= 0.56 and safe
     good = [use for use, fit in fits.items() if fit]
     bad = [use for use, fit in fits.items() if not fit]
@@ -252,6 +271,32 @@ def _queues(scored: dict[str, Row]) -> str:
     )
 
 
+def _points(scored: dict[str, Row]) -> dict[str, Row]:
+    """Return the queues on smaller and larger machines that say something, by words."""
+    return {
+        f"{text} at {row.detail['size']:g} x": row
+        for base, text in _QUEUE.items()
+        for name, row in scored.items()
+        if name.startswith(f"{base}_") and "size" in row.detail and "note" not in row.detail
+    }
+
+
+def _curve(scored: dict[str, Row]) -> str:
+    """Say whether the queues follow the load, as the machine is made smaller and larger."""
+    points = _points(scored)
+    if not points:
+        return ""
+    bad = {text: row for text, row in points.items() if not _within(row, 1.25)}
+    if not bad:
+        return "On smaller and larger machines, too, queues vary as those of real weeks do."
+    worst = sorted(bad.items(), key=lambda item: -abs(math.log(max(_value(item[1]), 1e-9))))[:3]
+    figures = "; ".join(f"{text} {_value(row):.2f}{_weeks(row)}" for text, row in worst)
+    return (
+        f"On smaller and larger machines {len(bad)} of {len(points)} queue figures are not those "
+        f"of the real trace: {figures}."
+    )
+
+
 def _weeks(row: Row) -> str:
     """Return the range of the reference, where there is one."""
     spread = row.detail.get("weeks_spread")
@@ -293,7 +338,8 @@ def _privacy(scored: dict[str, Row]) -> Iterable[str]:
 def _unknown(known: dict[str, Row], scored: dict[str, Row]) -> str:
     reasons: dict[str, list[str]] = {}
     for name, row in known.items():
-        if name not in scored:
+        base = name.rsplit("_", 1)[0]  # where that has no value, other sizes need not say so again
+        if name not in scored and not (base in _QUEUE and base in known and base not in scored):
             reasons.setdefault(str(row.detail.get("reason", "no value")), []).append(name)
     if not reasons:
         return ""

@@ -46,6 +46,14 @@ class Contender:
         settings = ",".join(f"{key}={value}" for key, value in self.parameters.items())
         return self.label or (f"{self.model}:{settings}" if settings else self.model)
 
+    def generate(self, jobs: JobTable, seed: int) -> JobTable:
+        """Return what the model makes of jobs: fitted to them, as many rows, under one seed."""
+        return self.fit(jobs, seed).sample(seed=seed)
+
+    def fit(self, jobs: JobTable, seed: int) -> models.Surrogate:
+        """Return the model fitted to jobs; a seed among its settings goes before `seed`."""
+        return models.get(self.model)(**{"seed": seed, **self.parameters}).fit(jobs)
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -209,10 +217,10 @@ def _fit_and_sample(task: _Task) -> dict[str, Any]:
     """Fit a model, write its samples, and return what that took."""
     jobs = read(task.jobs)
     jobs = jobs.with_frame(jobs.collect())
-    make = models.get(task.contender.model)
     try:
+        models.get(task.contender.model)  # its imports are not counted
         start = time.process_time()
-        model = make(**{"seed": task.seed, **task.contender.parameters}).fit(jobs)
+        model = task.contender.fit(jobs, task.seed)
         fitted = time.process_time()
         for k, seed in enumerate(task.seeds):
             write(model.sample(seed=seed), Path(task.folder) / f"{k}.parquet")
