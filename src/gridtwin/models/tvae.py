@@ -48,11 +48,19 @@ class TVAE(NeuralModel):
         steps: int = 0,
         batch: int = 500,
         learning_rate: float = 1e-3,
+        epsilon: float = 0.0,
+        delta: float = 0.0,
         latent: int = 128,
         layers: Sequence[int] = (128, 128),
     ) -> None:
         super().__init__(
-            seed=seed, budget=budget, steps=steps, batch=batch, learning_rate=learning_rate
+            seed=seed,
+            budget=budget,
+            steps=steps,
+            batch=batch,
+            learning_rate=learning_rate,
+            epsilon=epsilon,
+            delta=delta,
         )
         self.latent = latent
         self.layers = tuple(layers)

@@ -1,10 +1,12 @@
 """The base of the models of rows that are nets."""
 
 import math
+import secrets
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -14,14 +16,20 @@ from torch.optim import Optimizer
 from gridtwin.core.errors import FormatError, InputError
 from gridtwin.models.base import State
 from gridtwin.models.encoding import Cells, RowModel
-from gridtwin.models.neural.devices import average_gradients, device, seeded
+from gridtwin.models.neural.devices import average_gradients, device, rank, seeded
 from gridtwin.models.neural.layout import Layout
+from gridtwin.models.neural.private import Budget, Losses, descend, is_private, make_private
 from gridtwin.models.neural.training import Checkpoints, Course, Rows, fingerprint, train
 from gridtwin.trace import JobTable
+
+if TYPE_CHECKING:
+    from opacus.optimizers import DPOptimizer
 
 __all__ = ["NeuralModel"]
 
 Report = Callable[[int, int, Mapping[str, float]], None]
+CLIP = 1.0
+"""Longest gradient of a row in private training."""
 DRAWN_AT_A_TIME = 10_000
 """Rows that a net makes at a time."""
 
@@ -45,6 +53,10 @@ class NeuralModel(RowModel):
         Rows a step.
     learning_rate
         Of the optimizer.
+    epsilon, delta
+        With an epsilon above 0 the training is differentially private (`neural.private`): it is
+        not stopped early, and its random numbers are secret, not those of the seed. A delta of 0
+        is a tenth of one in so many rows. ``model.json`` says what is covered.
     """
 
     epochs: ClassVar[int] = 300
@@ -64,12 +76,16 @@ class NeuralModel(RowModel):
         steps: int = 0,
         batch: int = 500,
         learning_rate: float = 1e-3,
+        epsilon: float = 0.0,
+        delta: float = 0.0,
     ) -> None:
         super().__init__(seed=seed)
         self.budget = budget
         self.steps = steps
         self.batch = batch
         self.learning_rate = learning_rate
+        self.epsilon = epsilon
+        self.delta = delta
         self._checkpoints: tuple[Path, int] | None = None
         self._report: Report | None = None
 
@@ -128,9 +144,35 @@ class NeuralModel(RowModel):
                 seed=seed,
                 report=self._report,
             )
-            self.trained_ = {"steps": self._train(course)}
+            self.trained_ = self._privacy(course)
+            self.trained_["steps"] = self._train(course)
         self.net_.requires_grad_(requires_grad=False)
         self.net_.cpu()
+
+    def _privacy(self, course: Course) -> dict[str, Any]:
+        """Make the optimizers that see rows private, if that is wanted; return what to say."""
+        if self.epsilon == 0:
+            return {}
+        budget = Budget(self.epsilon, self.delta, CLIP)
+        budget.check()
+        if rank()[1] > 1:
+            raise InputError("epsilon: expected one process; private training is not shared out")
+        # whoever knows the seed knows the noise, so the seed of the model will not do
+        course.poisson, course.secret = True, secrets.randbits(62)
+        said: dict[str, Any] = {}
+        for which, times in self._looks().items():
+            course.optimizers[which], said = make_private(
+                course.optimizers[which],
+                budget,
+                rows=course.count,
+                batch=course.batch,
+                looks=times * course.steps,
+            )
+        return {"privacy": said}
+
+    def _looks(self) -> dict[int, int]:
+        """Return the optimizer that sees rows, and how often a step."""
+        return {0: 1}
 
     def _train(self, course: Course) -> int:
         checkpoints = None
@@ -148,17 +190,26 @@ class NeuralModel(RowModel):
             return self._step(course, rows, at)
 
         self.net_.train()
-        return train(course, step, done=lambda at: self._done(course, at), checkpoints=checkpoints)
+        done = None if self.epsilon else partial(self._done, course)
+        return train(course, step, done=done, checkpoints=checkpoints)
 
     def _step(self, course: Course, rows: Rows, at: int) -> Mapping[str, Tensor]:
         """Train on some rows; return the losses."""
-        losses = self._losses(rows)
-        optimizer = course.optimizers[0]
+        return self._descend(course.optimizers[0], self._losses, rows)
+
+    def _descend(self, optimizer: Optimizer, losses: Losses, rows: Rows) -> Mapping[str, Tensor]:
+        """Take one step against the sum of the mean losses; return them.
+
+        Where the optimizer is private, `losses` is called with one row at a time.
+        """
+        if is_private(optimizer):
+            return descend(self.net_, cast("DPOptimizer", optimizer), losses, rows)
+        found = losses(rows)
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
+        torch.stack(list(found.values())).sum().backward()
         average_gradients(self.net_)
         optimizer.step()
-        return losses
+        return found
 
     def _rate(self, at: int, steps: int) -> float:
         """Return by what the learning rate is multiplied at a step."""

@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from gridtwin.models.encoding import Cells, Encoder
 from gridtwin.models.encoding.views import Mixed, continua, from_mixed, mixed, state_sizes
@@ -91,7 +90,8 @@ class Layout:
             if block.kind == "score":
                 parts.append(batch["score"][:, block.index : block.index + 1])
             else:
-                one_hot = functional.one_hot(batch["state"][:, block.index], block.width)
+                every = torch.arange(block.width, device=batch["state"].device)
+                one_hot = batch["state"][:, block.index, None] == every
                 parts.append(one_hot.to(batch["score"].dtype))
         return torch.cat(parts, 1) if parts else batch["score"][:, :0]
 

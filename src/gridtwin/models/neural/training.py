@@ -43,8 +43,15 @@ class Course:
     """Numbers and tensors that a model notes while it is trained, for stopping early."""
     poisson: bool = False
     """Whether each row is in a batch by chance of its own, as differential privacy counts on."""
+    secret: int | None = None
+    """In place of the seed, where what is drawn must not be known."""
     report: Callable[[int, int, Mapping[str, float]], None] | None = None
     """Called now and then with the step, the number of steps, and the losses."""
+
+    @property
+    def entropy(self) -> int:
+        """What all that is drawn while training depends on."""
+        return self.seed if self.secret is None else self.secret
 
     @property
     def count(self) -> int:
@@ -74,6 +81,7 @@ class Checkpoints:
             "net": course.net.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in course.optimizers],
             "memory": course.memory,
+            "secret": course.secret,
         }
         with writing(self.path) as path:
             torch.save(document, path)
@@ -95,6 +103,7 @@ class Checkpoints:
         course.net.load_state_dict(document["net"])
         for optimizer, state in zip(course.optimizers, document["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+        course.secret = document["secret"]
         course.memory.clear()
         course.memory.update(document["memory"])
         return int(document["step"])
@@ -124,7 +133,7 @@ def train(
     at = checkpoints.restore(course) if checkpoints else 0
     batches = _Batches(course)
     while at < course.steps and not (done and done(at)):
-        torch.manual_seed(mixed_seed(course.seed, at, rank()[0]))
+        torch.manual_seed(mixed_seed(course.entropy, at, rank()[0]))
         losses = {k: v.detach() for k, v in step(batches.rows(at), at).items()}
         _check(losses, course.name, at)
         at += 1
@@ -149,12 +158,12 @@ class _Batches:
         """Return the rows of a step that this process trains on."""
         course = self._course
         if course.poisson:
-            rng = np.random.default_rng([course.seed, step])
+            rng = np.random.default_rng([course.entropy, step])
             index = np.flatnonzero(rng.random(course.count) < self._batch / course.count)
         else:
             epoch, k = divmod(step, course.count // self._batch)
             if epoch != self._epoch:
-                rng = np.random.default_rng([course.seed, epoch])
+                rng = np.random.default_rng([course.entropy, epoch])
                 self._epoch, self._order = epoch, rng.permutation(course.count)
             index = self._order[k * self._batch : (k + 1) * self._batch]
         own, together = rank()
