@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
+from gridtwin.metrics import evaluate
 from gridtwin.report import write_report
 from gridtwin.report.numbers import duration, percent
 from gridtwin.sim import Platform, simulate
@@ -116,6 +117,17 @@ def test_the_page_is_small_and_the_charts_lie_beside_it(full, folder):
     names = {path.name for path in (folder / "figures").iterdir()}
     assert {"cdf_run_time.svg", "association_real.svg", "queue_over_time.svg"} <= names
     assert {"cdf_wait.svg", "fidelity.svg", "arrivals_hour_of_week.svg"} <= names
+
+
+def test_columns_curves_and_intervals_are_on_the_page(tmp_path, jobs, other):
+    judged = evaluate(jobs, [other, other], jobs, 256, shadow=lambda half, _: half)
+    page, _ = report(tmp_path, jobs, other, evaluation=judged)
+    words = page.words()
+    assert {"columns", "load_wait", "load_slowdown"} <= set(page.ids)
+    assert "The classifier tells synthetic jobs from real ones most by: Run time" in words
+    assert "Training jobs told by shadow models (AUC)" in words
+    assert words.count("95 %: ") >= 2
+    assert "Mean wait, EASY, machine x 0.8" in words
 
 
 def test_the_same_input_gives_the_same_page(tmp_path, jobs, other):

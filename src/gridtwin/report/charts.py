@@ -19,6 +19,7 @@ __all__ = [
     "axis_of",
     "distribution",
     "hours_of_week",
+    "load_curve",
     "over_time",
     "ratios",
     "share_bars",
@@ -263,3 +264,51 @@ def ratios(frame: pl.DataFrame, samples: pl.DataFrame) -> Chart:
         base.mark_point(filled=True, size=70, opacity=1).encode(x=mid),
     ]
     return styled(alt.layer(*layers).properties(width=NARROW + 40, height=alt.Step(15)))
+
+
+def load_curve(frame: pl.DataFrame, *, waits: bool) -> Chart:
+    """Draw a figure of the queue against the offered load, one panel a policy, on log axes.
+
+    Parameters
+    ----------
+    frame
+        ``policy``, ``load``, ``trace`` ("real", "real weeks", "synthetic"), and the figure's
+        ``mid``, ``low``, ``high`` (median, 5 %, 95 %; null is not drawn).
+    waits
+        Whether the figure is a wait in s, or else a slowdown.
+    """
+    names = frame["trace"].to_list()
+    aside = {
+        name: 1 + 0.012 * place
+        for place, name in enumerate(("real weeks", "real", "synthetic"), -1)
+    }
+    # bars side by side: the traces' loads are the real one's
+    frame = frame.with_columns(at=pl.col("load") * pl.col("trace").replace_strict(aside))
+    ends = pl.concat([frame[name] for name in ("mid", "low", "high")]).drop_nulls()
+    low, high = float(ends.min()) / 1.15, float(ends.max()) * 1.15  # type: ignore[arg-type]
+    loads = sorted({round(load, 2) for load in frame["load"].to_list()})
+    across = alt.Scale(type="log", domain=[loads[0] * 0.96, loads[-1] * 1.04], nice=False)
+    x = alt.X(
+        "at:Q",
+        title="Offered load of the real trace",
+        scale=across,
+        axis=alt.Axis(values=loads, format=".2f", grid=False),
+    )
+    scale = alt.Scale(type="log", domain=[low, high], nice=False)
+    title = "Mean wait" if waits else "Mean bounded slowdown"
+    axis = axis_of("log seconds" if waits else "log", low, high)
+    base = alt.Chart(frame).encode(x=x, color=trace_color(names))
+    y = alt.Y("mid:Q", title=title, scale=scale, axis=axis)
+    lines = base.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=trace_dash(names))
+    bars = (
+        base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+        .mark_rule(strokeWidth=4, opacity=0.45)
+        .encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
+    )
+    dots = base.mark_point(filled=True, size=50, opacity=1).encode(y=y)
+    panels = alt.layer(bars, lines, dots).properties(width=260, height=220)
+    header = alt.Header(labelAngle=0, labelOrient="top", labelPadding=2)
+    order = [name for name in ("FCFS", "EASY") if name in set(frame["policy"])]
+    return styled(
+        panels.facet(column=alt.Column("policy:N", sort=order, header=header), spacing=24)
+    )

@@ -160,6 +160,7 @@ def _mean(values: Floats) -> float:
 def fidelity(rows: "Sequence[Row]") -> list[Figure]:
     """Return the chart of all ratios of synthetic to real, beside resampled real weeks."""
     found = [row for row in rows if row.goal == "one" and row.synthetic]
+    found = [row for row in found if row.detail.get("size", 1) == 1]  # others have their own chart
     found.sort(key=lambda row: (row.group != "scheduling", row.metric != "load", row.metric))
     cells: list[tuple[str, int, str, float | None, float | None, float | None]] = []
     dots: list[tuple[str, str, float]] = []

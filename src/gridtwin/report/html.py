@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridtwin.core.files import writing
-from gridtwin.report import facts, verdict
+from gridtwin.report import facts, judged, verdict
 from gridtwin.report.dynamics import arrivals, fidelity, queues
 from gridtwin.report.export import Format, to_svg
 from gridtwin.report.figures import attributes, relations
@@ -94,7 +94,8 @@ def write_report(
     simulations = simulations or {}
     rows = tuple(evaluation.rows) if evaluation is not None else ()
     drawn, left_out = attributes(traces)
-    drawn += relations(traces) + arrivals(traces) + fidelity(rows) + queues(simulations)
+    drawn += relations(traces) + arrivals(traces) + fidelity(rows) + judged.load_curve(rows)
+    drawn += queues(simulations)
     folder = Path(folder)
     pictures = {figure.key: to_svg(figure.chart) for figure in drawn}
     save(drawn, pictures, folder / "figures", figures)
@@ -117,6 +118,8 @@ def write_report(
             left_out=left_out,
             simulated=simulated,
             simulation_rows=simulation_rows,
+            columns=judged.column_table(rows),
+            telling=judged.telling(rows),
             groups=_groups(rows),
             how_marked=verdict.HOW_MARKED,
             provenance=facts.provenance(traces, provenance or {}),
@@ -155,7 +158,7 @@ def _row(row: "Row") -> dict[str, Any]:
         "mark": verdict.mark(row),
         "best": verdict.goal_text(row.goal),
         "synthetic": number(row.synthetic),
-        "spread": _range(row.spread),
+        "spread": _range(row.spread) or _interval(row),
         "heldout": number(row.heldout),
         "train_copy": number(row.train_copy),
         "weeks": number(row.weeks),
@@ -163,6 +166,12 @@ def _row(row: "Row") -> dict[str, Any]:
         "columns": [(name, number(value)) for name, value in row.by_column.items()],
         "reason": str(row.detail.get("reason", row.detail.get("note", ""))),
     }
+
+
+def _interval(row: "Row") -> str:
+    """Return the 95 % interval of an attack's AUC, where the row has one."""
+    pair = row.detail.get("interval")
+    return "" if pair is None or row.synthetic is None else f"95 %: {_range((pair[0], pair[1]))}"
 
 
 def _prose(docstring: str) -> str:

@@ -63,6 +63,12 @@ _WANTED = (
     _Wanted("load", "Offered load", "1 = as in the real trace", " x"),
     _Wanted("interarrival", "Gaps between arrivals", "KS distance; 0 = same distribution"),
     _Wanted("ks", "Each number by itself", "mean KS distance; 0 = same distributions"),
+    _Wanted(
+        "membership", "Training jobs told from others", "AUC of the distance; 0.5 = nobody can"
+    ),
+    _Wanted(
+        "shadow_membership", "Shadow models' attack", "AUC; 0.5 = nobody can tell training jobs"
+    ),
     _Wanted("exact_copies", "Exact copies of real jobs", "of the synthetic rows", share=True),
 )
 
@@ -71,9 +77,16 @@ NAMES = {
     "wd": "Numbers: Wasserstein distance, min-max scale",
     "wd_rank": "Numbers: Wasserstein distance, rank scale",
     "jsd": "Categories: Jensen-Shannon divergence",
+    "tv": "Values: total variation",
     "diff_corr": "Associations: mean difference",
+    "broken_dependencies": "Broken dependencies between columns",
+    "over_limit": "Jobs over their time limit",
+    "support_hits": "Values that real jobs have",
+    "unseen_pairs": "Pairs of values that no real job has",
     "c2st": "Classifier's AUC (C2ST)",
     "dcr": "Distance to the closest training row",
+    "membership": "Training jobs told by distance (AUC)",
+    "shadow_membership": "Training jobs told by shadow models (AUC)",
     "dcr_share": "Share nearer to training than to held-out rows",
     "exact_copies": "Exact copies of training rows",
     "replay": "Jobs at a real time of the same user",
@@ -86,6 +99,12 @@ NAMES = {
     "wait_fcfs": "Mean wait, FCFS",
     "slowdown_easy": "Mean bounded slowdown, EASY",
     "slowdown_fcfs": "Mean bounded slowdown, FCFS",
+    **{
+        f"{figure}_{policy}_{size}": f"{words}, {policy.upper()}, machine x {share}"
+        for figure, words in (("wait", "Mean wait"), ("slowdown", "Mean bounded slowdown"))
+        for policy in ("easy", "fcfs")
+        for size, share in ((80, 0.8), (120, 1.2))
+    },
     "load": "Offered load",
     "site_work": "Work by site",
     "site_arrivals": "Gaps between arrivals at a site (KS)",
@@ -93,6 +112,7 @@ NAMES = {
 """Metrics in words; one that is not here goes by its own name."""
 SHORT = {
     **{name: NAMES[name] for name in ("wait_easy", "wait_fcfs", "load")},
+    "support_hits": "Values seen",
     "slowdown_easy": "Mean slowdown, EASY",
     "slowdown_fcfs": "Mean slowdown, FCFS",
     "fano_hour": "Unrest, hourly",
@@ -101,6 +121,7 @@ SHORT = {
 SUBJECT = {
     "marginal": "Each attribute by itself",
     "joint": "Relations between attributes",
+    "validity": "Rows that could not occur",
     "detection": "Can a classifier tell?",
     "privacy": "Distance to the training rows",
     "temporal": "Arrivals over time",
@@ -176,6 +197,8 @@ def _references(row: "Row", unit: str, text: Callable[[float | None], str]) -> l
     told = [str(row.detail["note"])] if "note" in row.detail else []
     if row.spread is not None:
         told.append(f"samples: {text(row.spread[0])} to {text(row.spread[1])}")
+    if (pair := row.detail.get("interval")) is not None:
+        told.append(f"95 % interval: {text(pair[0])} to {text(pair[1])}")
     if _known(row.heldout) is not None:
         told.append(f"held-out real rows: {text(row.heldout)}{unit}")
     if (pair := weeks_range(row)) is not None:
