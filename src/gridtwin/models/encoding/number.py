@@ -168,6 +168,14 @@ class Number:
         values[points] = self.low[cell][points]
         return values
 
+    def position(self, cell: NDArray[np.int32], place: Floats) -> Floats:
+        """Return the values on the scale on which places run: signed log, or linear."""
+        return self._scale(self.decode(cell, place))
+
+    def at(self, position: Floats) -> tuple[NDArray[np.int32], Floats]:
+        """Return the cell and the place of each position; those outside go to the ends."""
+        return self.encode(self._unscale(position))
+
     def _scale(self, v: Floats) -> Floats:
         return v if self.options[1] else np.asarray(np.sign(v) * np.log1p(np.abs(v)))
 

@@ -124,9 +124,13 @@ class NeuralModel(RowModel):
         paper = math.ceil(self.epochs * max(1.0, n / self.batch))
         return self.steps or (paper if self.budget == "paper" else min(paper, self.fast_steps))
 
+    def _batch(self) -> int:
+        """Return how many rows a step takes."""
+        return self.batch
+
     def _learn(self, cells: Cells, rng: np.random.Generator) -> None:
         seed = int(rng.integers(2**62))
-        self.layout_ = Layout.of(self.encoder_)
+        self.layout_ = self._layout()
         steps = self._steps(len(cells))
         if not self.layout_.blocks:  # all columns are constant
             self.net_, self.trained_ = nn.Identity(), {"steps": 0}
@@ -140,7 +144,7 @@ class NeuralModel(RowModel):
                 optimizers=self._optimizers(),
                 rows=rows,
                 steps=steps,
-                batch=self.batch,
+                batch=self._batch(),
                 seed=seed,
                 report=self._report,
             )
@@ -219,6 +223,10 @@ class NeuralModel(RowModel):
         """Return whether to stop before a step."""
         return False
 
+    def _layout(self) -> Layout:
+        """Return how the rows of `_rows` are opened."""
+        return Layout.of(self.encoder_)
+
     def _rows(self, cells: Cells) -> Rows:
         """Return the training rows as tensors of equal length."""
         return self.layout_.tensors(self.encoder_, cells)
@@ -248,7 +256,7 @@ class NeuralModel(RowModel):
 
     def _restore_weights(self, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.trained_ = meta["trained"]
-        self.layout_ = Layout.of(self.encoder_)
+        self.layout_ = self._layout()
         with seeded(0):
             self.net_ = self._build() if self.layout_.blocks else nn.Identity()
         own = {k.removeprefix("net."): v for k, v in arrays.items() if k.startswith("net.")}

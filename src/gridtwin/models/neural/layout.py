@@ -1,5 +1,6 @@
 """Rows for nets: the scores and states of the encoder, opened into indicators a batch at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,17 +51,21 @@ class Layout:
     @classmethod
     def of(cls, encoder: Encoder) -> "Layout":
         """Return the layout of an encoder's rows."""
-        sizes, loose = state_sizes(encoder), continua(encoder)
+        return cls.made(encoder.names, state_sizes(encoder), continua(encoder))
+
+    @classmethod
+    def made(cls, names: Sequence[str], sizes: Sequence[int], continua: Sequence[int]) -> "Layout":
+        """Return the layout of columns with so many states, the first `continua` with a score."""
         blocks: list[Block] = []
         begin = 0
-        for k, name in enumerate(encoder.names):
-            if loose[k]:
+        for k, name in enumerate(names):
+            if continua[k]:
                 blocks.append(Block(name, k, "score", begin, 1))
                 begin += 1
             if sizes[k] > 1:
                 blocks.append(Block(name, k, "state", begin, sizes[k]))
                 begin += sizes[k]
-        return cls(tuple(blocks), tuple(sizes), tuple(loose))
+        return cls(tuple(blocks), tuple(sizes), tuple(continua))
 
     @property
     def width(self) -> int:
