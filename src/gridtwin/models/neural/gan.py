@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.func import grad
 from torch.nn import functional
 
 from gridtwin.models.neural.layout import Block, Layout
@@ -77,8 +78,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], rows: Tensor, pack: int
 
     Source: Gulrajani et al., Improved training of Wasserstein GANs, NeurIPS 2017.
     """
-    rows = rows.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(critic(rows).sum(), rows, create_graph=True)
+    slope = grad(lambda at: critic(at).sum())(rows)
     norm = torch.linalg.vector_norm(slope.reshape(len(rows) // pack, -1), dim=1)
     return torch.mean((norm - 1) ** 2)
 
@@ -126,6 +126,16 @@ class Conditions(nn.Module):
     def draw(self, n: int) -> Tensor:
         """Return `n` conditions: any column alike, of its states each as often as in the rows."""
         return _pick(self.frequency, n)
+
+    def of(self, state: Tensor) -> Tensor:
+        """Return for each row, (n, columns), one of its own states: that of any column."""
+        if not self.blocks:
+            return self.draw(len(state))
+        widths = torch.tensor([block.width for block in self.blocks], device=state.device)
+        index = torch.tensor([block.index for block in self.blocks], device=state.device)
+        column = torch.randint(len(self.blocks), (len(state), 1), device=state.device)
+        first = torch.cumsum(widths, 0) - widths
+        return (first[column] + state.gather(1, index[column]))[:, 0]
 
     def open(self, conditions: Tensor) -> Tensor:
         """Return indicators, (n, width)."""
