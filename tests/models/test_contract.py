@@ -16,8 +16,9 @@ pytestmark = pytest.mark.parametrize("name", gridtwin.models.names())
 
 def fitted(name, jobs, **parameters):
     make = gridtwin.models.get(name)
-    if "steps" in inspect.signature(make).parameters:  # a net: what it learns is tested elsewhere
-        parameters = {"steps": 3, **parameters}
+    short = {"steps": 3, "budget": "fast"}  # of nets: what they learn is tested elsewhere
+    known = inspect.signature(make).parameters
+    parameters = {k: v for k, v in short.items() if k in known} | parameters
     return make(**parameters).fit(jobs)
 
 

@@ -15,6 +15,7 @@ import typer
 from gridtwin import __version__
 from gridtwin.cli import (
     analyse,
+    anomalies,
     benchmark,
     calibrate,
     check,
@@ -45,6 +46,7 @@ for module in (
     ingest,
     check,
     analyse,
+    anomalies,
     calibrate,
     train,
     sample,

@@ -35,7 +35,17 @@ _models = Registry(
     "gridtwin.models",
     pick=_pick,
     skip=frozenset(
-        {"balance", "base", "columns", "encoding", "forest", "neural", "relations", "sessions"}
+        {
+            "balance",
+            "base",
+            "columns",
+            "encoding",
+            "forest",
+            "likelihood",
+            "neural",
+            "relations",
+            "sessions",
+        }
     ),
 )
 

@@ -12,6 +12,7 @@ from gridtwin.models.encoding.encoder import Coder
 from gridtwin.models.encoding.name import Name
 from gridtwin.models.encoding.views import scores
 from gridtwin.models.forest import LeafForest
+from gridtwin.models.likelihood import leaf_surprise
 
 __all__ = ["CART"]
 
@@ -114,6 +115,9 @@ class CART(RowModel):
                 place = np.minimum(moved, 2.0 - moved)
             out.place[:, k] = place
         return out
+
+    def _surprise(self, cells: Cells) -> NDArray[np.float64]:
+        return leaf_surprise(self.encoder_, self.forests_, self.cells_, cells)
 
     def _weights(self) -> State:
         arrays = self.cells_.to_arrays()

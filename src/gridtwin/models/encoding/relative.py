@@ -1,7 +1,7 @@
 """Cells of a number that is bounded by others of its row: run times and requests, cpu and cores."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,16 @@ _REGIMES: dict[Kind, tuple[str, ...]] = {
     "limit": ("short", "share", "over", "free"),
     "product": ("share", "over", "free"),
 }
+
+
+class Part(NamedTuple):
+    """The values of one regime: which rows have one, what is modelled of it, and by what."""
+
+    rows: NDArray[np.bool_]
+    inner: Floats
+    number: Number
+    first: int
+    """The regime's first cell."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +95,20 @@ class Relative:
     def encode(self, values: Floats, base: Floats) -> tuple[NDArray[np.int32], Floats]:
         """Return the cell and the place of each value; one of a regime not learnt: cell 0."""
         cell, place = np.zeros(len(values), dtype=np.int32), np.full(len(values), 0.5)
+        for part in self.split(values, base):
+            at, place[part.rows] = part.number.encode(part.inner)
+            cell[part.rows] = at + part.first
+        return cell, place
+
+    def split(self, values: Floats, base: Floats) -> list["Part"]:
+        """Return the values by regime, one part for each that was learnt, in their order."""
         regime = _regime(values, base, self.kind)
+        parts = []
         for name, number, first in zip(self.regimes, self.numbers, self._first, strict=False):
             rows = regime == _REGIMES[self.kind].index(name)
             inner = _inner(values[rows], base[rows], name, self.kind)
-            at, place[rows] = number.encode(inner)
-            cell[rows] = at + first
-        return cell, place
+            parts.append(Part(rows, inner, number, first))
+        return parts
 
     def decode(
         self, cell: NDArray[np.int32], place: Floats, base: Floats, rng: np.random.Generator
