@@ -2,10 +2,10 @@
 
 ``python benchmarks/table1.py DATA OUT [--models trace cart…] [--traces theta…] [--rows 20000]``
 
-DATA is the folder of real traces (``alcf/mira.csv.gz``, ``alcf/theta.csv.gz``,
-``swf/LCG_head70.swf.gz``). Models that this installation does not have are left out and named.
-The same as `gridtwin benchmark` with the groups ``utility`` and ``paper``; of the PanDA-like
-example 150 days are made and 200,000 jobs drawn.
+DATA is the folder of real traces; `FILES` says where each is. Models that this installation does
+not have are left out and named. The same as `gridtwin benchmark` with the groups ``utility`` and
+``paper``; of the PanDA-like example 150 days are made and 200,000 jobs drawn. The trace model on
+further traces: ``--models trace --traces kth hpc2n ctc helios philly --samples 20``.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from peers import jobs_of, machine_of
 
 import gridtwin
 from gridtwin import models
@@ -29,9 +30,15 @@ FILES = {
     "mira": "alcf/mira.csv.gz",
     "theta": "alcf/theta.csv.gz",
     "lcg": "swf/LCG_head70.swf.gz",
+    "kth": "swf/KTH-SP2-1996-2.1-cln.swf.gz",
+    "hpc2n": "swf/HPC2N-2002-2.2-cln.swf.gz",
+    "ctc": "swf/CTC-SP2-1996-3.1-cln.swf.gz",
+    "helios": "peers/helios/train.csv.gz",
+    "philly": "peers/philly/train.csv.gz",
 }
 SHOWN = ("model", "wd", "jsd", "diff_corr", "dcr", "diff_mlef", "c2st", "dcr_share")
-SHOWN += ("interarrival", "load", "wait_easy", "fit_cpu_s", "sample_cpu_s", "peak_mib", "error")
+SHOWN += ("interarrival", "acf", "load", "wait_fcfs", "wait_easy", "slowdown_easy")
+SHOWN += ("wait_easy_80", "wait_easy_120", "fit_cpu_s", "sample_cpu_s", "peak_mib", "error")
 
 
 def table_of(name: str, data: Path, seed: int) -> JobTable:
@@ -39,6 +46,8 @@ def table_of(name: str, data: Path, seed: int) -> JobTable:
     if name == "panda":
         jobs = load("panda", days=150, seed=seed)
         return subsample(jobs, 200_000, np.random.default_rng(seed))
+    if name in ("helios", "philly"):
+        return jobs_of(data / FILES[name])
     return gridtwin.read(data / FILES[name])
 
 
@@ -47,7 +56,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--traces", nargs="+", default=[*FILES, "panda"])
+    parser.add_argument("--traces", nargs="+", default=["mira", "theta", "lcg", "panda"])
     parser.add_argument("--rows", type=int, help="jobs of a trace, at most")
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--groups", nargs="+", default=GROUPS)
@@ -56,10 +65,12 @@ def main() -> None:
     there = [name for name in args.models if name in models.names()]
     print("models not installed:", ", ".join(set(args.models) - set(there)) or "none")
     for name in args.traces:  # one at a time: a long run that ends early leaves whole tables
+        jobs = table_of(name, args.data, args.seed)
         result = benchmark(
             there,
-            {name: table_of(name, args.data, args.seed)},
+            {name: jobs},
             args.out / name,
+            cores={name: machine_of(jobs)} if name in ("helios", "philly") else {},
             rows=args.rows,
             samples=args.samples,
             groups=args.groups,

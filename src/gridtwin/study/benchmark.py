@@ -85,6 +85,7 @@ def benchmark(
     holdout: float = 0.3,
     rows: int | None = None,
     samples: int = 5,
+    cores: Mapping[str, int] | None = None,
     groups: Collection[Group] = DEFAULT_GROUPS,
     seed: int = 0,
 ) -> Benchmark:
@@ -104,6 +105,8 @@ def benchmark(
         Jobs of a trace at most, drawn at random; all where None.
     samples
         Of each model fitted on all jobs; 0 leaves arrivals and queues out.
+    cores
+        Machine sizes by trace; of the others the stated size, or an estimate.
     groups
         Of metrics.
 
@@ -118,7 +121,7 @@ def benchmark(
     for name, jobs in traces.items():
         jobs = jobs if rows is None else subsample(jobs, rows, np.random.default_rng(seed))
         place = folder / _file_name(name)
-        parts = _prepared(jobs, place, holdout, seed)
+        parts = _prepared(jobs, place, holdout, (cores or {}).get(name), seed)
         judged = []
         for entry in entries:
             evaluation, costs = _judged(entry, parts, place, samples, groups, seed)
@@ -156,13 +159,13 @@ class _Parts:
     cores: int | None
 
 
-def _prepared(jobs: JobTable, place: Path, holdout: float, seed: int) -> _Parts:
+def _prepared(jobs: JobTable, place: Path, holdout: float, cores: int | None, seed: int) -> _Parts:
     """Split a trace, and write what the models' processes read."""
     train, heldout = by_row(jobs, 1 - holdout, seed=seed)
     write(jobs, place / "jobs.parquet")
     write(train, place / "train.parquet")
     try:
-        cores = machine_size(jobs) if sites_of(jobs) < 2 else None
+        cores = machine_size(jobs) if cores is None and sites_of(jobs) < 2 else cores
     except GridtwinError:  # rows without sizes have no queue, and are judged by the rest
         cores = None
     return _Parts(jobs, train, heldout, cores)
