@@ -1,23 +1,19 @@
 """CTAB-GAN+: a convolutional GAN of rows with three more losses (Zhao et al. 2023)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from gridtwin.core.errors import InputError
-from gridtwin.models.base import State
-from gridtwin.models.encoding import Cells
-from gridtwin.models.encoding.modes import Modes
 from gridtwin.models.encoding.name import Name
-from gridtwin.models.encoding.views import Mixed
-from gridtwin.models.neural import Block, Layout, NeuralModel
+from gridtwin.models.neural import Block
 from gridtwin.models.neural.gan import Conditions, RowsByState, gradient_penalty, heads
 from gridtwin.models.neural.images import FoldedCritic, FoldedGenerator, spherical
+from gridtwin.models.neural.modal import ModalModel
 from gridtwin.models.neural.training import Course, Rows
 
 __all__ = ["CTABGAN"]
@@ -26,7 +22,7 @@ PENALTY = 10.0
 """Weight of the critic's gradient penalty."""
 
 
-class CTABGAN(NeuralModel):
+class CTABGAN(ModalModel):
     """CTAB-GAN+: rows as images from noise and a condition, by convolutions, against a critic.
 
     Zhao et al., CTAB-GAN+: enhancing tabular data synthesis, Frontiers in Big Data 6, 2023. A
@@ -67,7 +63,6 @@ class CTABGAN(NeuralModel):
     epochs = 150
     fast_steps = 1000
     net_: "_Networks"
-    modes_: Modes
     _by_state: RowsByState
 
     def __init__(
@@ -101,33 +96,19 @@ class CTABGAN(NeuralModel):
                 )
         return super()._steps(n)
 
-    def _learn(self, cells: Cells, rng: np.random.Generator) -> None:
-        self.modes_ = Modes.fit(self.encoder_, cells, rng)
-        super()._learn(cells, rng)
-
-    def _layout(self) -> Layout:
-        sizes, loose = self.modes_.sizes(self.encoder_), self.modes_.counts(self.encoder_)
-        return Layout.made(self.encoder_.names, sizes, loose)
-
-    def _rows(self, cells: Cells) -> Rows:
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
-        view = self.modes_.mixed(self.encoder_, cells, rng)
-        state = torch.from_numpy(view.state.astype(np.int64))
-        return {"score": torch.from_numpy(view.score), "state": state}
-
-    def _cells(self, rows: Rows, rng: np.random.Generator) -> Cells:
-        score = rows["score"].cpu().numpy().astype(np.float32)
-        state = rows["state"].cpu().numpy().astype(np.int32)
-        return self.modes_.from_mixed(self.encoder_, Mixed(score, state), rng)
-
     def _build(self) -> nn.Module:
         channels = self.channels or (64 if self.budget == "paper" else 16)
         blocks = self.layout_.states()
         conditions = Conditions(blocks, [torch.zeros(block.width) for block in blocks])
-        networks = _Networks(conditions, self.layout_.width, channels, self.noise)
-        if (target := self._target()) is not None:
-            networks.classifier = _Classifier(self.layout_.width, target, self.layers)
-        return networks
+        width, target = self.layout_.width, self._target()
+        classifier = _Classifier(width, target, self.layers) if target else None
+        return _Networks(
+            conditions,
+            generator=FoldedGenerator(self.noise + conditions.width, width, channels),
+            critic=FoldedCritic(width + conditions.width, channels),
+            classifier=classifier,
+            noise=self.noise,
+        )
 
     def _target(self) -> Block | None:
         """Return the column that the classifier tells, None where there is none."""
@@ -225,21 +206,13 @@ class CTABGAN(NeuralModel):
             rows["score"][:, block.index] = torch.tanh(out[:, block.begin])
         return rows
 
-    def _weights(self) -> State:
-        meta, arrays = super()._weights()
-        return meta, arrays | self.modes_.to_arrays()
-
-    def _restore_weights(self, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        self.modes_ = Modes.from_arrays(arrays)
-        super()._restore_weights(meta, arrays)
-
 
 def information(real: Tensor, fake: Tensor) -> Tensor:
     """Return how far apart means and standard deviations of features (n, features) are."""
     means = torch.linalg.vector_norm(real.mean(0) - fake.mean(0))
     # a small number keeps the slope finite where all rows are alike
     spread = [torch.sqrt(x.var(0, correction=0) + 1e-12) for x in (real, fake)]
-    return means + torch.linalg.vector_norm(spread[0] - spread[1])
+    return torch.as_tensor(means + torch.linalg.vector_norm(spread[0] - spread[1]))
 
 
 class _Classifier(nn.Module):
@@ -266,13 +239,21 @@ class _Classifier(nn.Module):
 class _Networks(nn.Module):
     """What is trained, and the conditions."""
 
-    def __init__(self, conditions: Conditions, width: int, channels: int, noise: int) -> None:
+    def __init__(
+        self,
+        conditions: Conditions,
+        *,
+        generator: FoldedGenerator,
+        critic: FoldedCritic,
+        classifier: _Classifier | None,
+        noise: int,
+    ) -> None:
         super().__init__()
-        self.noise = noise
         self.conditions = conditions
-        self.generator = FoldedGenerator(noise + conditions.width, width, channels)
-        self.critic = FoldedCritic(width + conditions.width, channels)
-        self.classifier: _Classifier | None = None
+        self.generator = generator
+        self.critic = critic
+        self.classifier = classifier
+        self.noise = noise
 
     def forward(self, asked: Tensor) -> Tensor:
         """Return raw rows (n, width) for conditions (n,)."""
