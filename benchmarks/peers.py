@@ -24,8 +24,9 @@ from gridtwin import models
 from gridtwin.core.errors import GridtwinError
 from gridtwin.metrics import Evaluation, evaluate
 from gridtwin.metrics.base import Group
+from gridtwin.metrics.scheduling import replay
 from gridtwin.trace import JobTable
-from gridtwin.trace.derive import offered_load, runnable
+from gridtwin.trace.derive import runnable
 
 PEERS = {"gan": "GAN", "ctgan": "CTGAN", "tvae": "TVAE", "gc": "Gaussian copula", "cg": "CopulaGAN"}
 MODELS = ("trace", "cart", "smote", "gaussian_copula")
@@ -34,7 +35,7 @@ METRICS += ("interarrival", "acf", "load", "wait_fcfs", "wait_easy", "slowdown_e
 METRICS += ("wait_easy_80", "wait_easy_120")
 GROUPS = ("marginal", "joint", "validity", "detection", "privacy", "temporal", "scheduling")
 LOAD = 0.8
-"""Offered load of the real jobs on their machine, which decides its size."""
+"""Offered load of the real jobs on their machine, which decides its size; see the metric load."""
 START = 1.5e9
 """Submit time of the first job: the files have only the gaps between jobs."""
 
@@ -59,8 +60,8 @@ def jobs_of(path: Path) -> JobTable:
 
 def machine_of(train: JobTable) -> int:
     """Return the size of the machine that these jobs load to `LOAD`."""
-    jobs = runnable(train)
-    return max(round(offered_load(jobs.run, jobs.width, jobs.submit, 1) / LOAD), jobs.width.max())
+    many, widest = 10**6, int(runnable(train).width.max())
+    return max(round(replay(train, many, "fcfs").load * many / LOAD), widest)
 
 
 def line(name: str, scores: dict[str, float | None]) -> str:
