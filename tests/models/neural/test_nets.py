@@ -7,7 +7,7 @@ import pytest
 import gridtwin
 from gridtwin.trace import JobTable
 
-STEPS = {"tvae": 1500}
+STEPS = {"tvae": 1500, "arn": 300}
 
 
 @pytest.fixture(scope="module")
