@@ -20,7 +20,8 @@ def result(jobs, tmp_path_factory):
     users = jobs.with_frame(jobs.frame.select("job_id", "user", "run_time"))
     contenders = ["trace", Contender("trace", label="again")]
     traces = {"made up": jobs, "no times": users}
-    found = benchmark(contenders, traces, folder, samples=2, groups=GROUPS)
+    cores = {"made up": 200}
+    found = benchmark(contenders, traces, folder, samples=2, cores=cores, groups=GROUPS)
     return found, folder
 
 
@@ -37,6 +38,10 @@ def test_models_and_references_have_a_row_each(result, jobs):
     assert one["peak_mib"] > 20
     assert one["wait_easy"] is not None
     assert one["ks"] == two["ks"]  # the same model, seed and rows
+
+
+def test_the_machine_is_the_one_given(result):
+    assert result[0].evaluations["made up", "trace"].sizes["cores"] == 200
 
 
 def test_a_model_that_refuses_a_trace_has_its_reason(result):
