@@ -43,6 +43,7 @@ def test_a_whole_file(tmp_path):
         ("chance = 'much'", "chance: expected a number"),
         ("[chance]\nA = -1", "chance.A: expected"),
         ("attempts = 0", "attempts: expected 1"),
+        ("attempts = 256", "attempts: expected 1 to 255"),
         ("attempts = 1.5", "attempts: expected a whole"),
         ("attempts = true", "attempts: expected a whole"),
         ("retry_delay = '3 parsec'", "retry_delay: expected seconds"),

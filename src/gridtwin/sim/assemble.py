@@ -15,13 +15,12 @@ from gridtwin.sim.kernel.codes import (
     Brokerage,
     Ordering,
 )
-from gridtwin.sim.kernel.events import OUTAGE, event
+from gridtwin.sim.kernel.events import OUTAGE, event, heap_of
 from gridtwin.sim.kernel.network import EFFICIENCY, GAMMA, LATENCY, SCALE
 from gridtwin.sim.kernel.state import (
     ATTEMPT,
     CLASS,
     CROSSING,
-    EVENT,
     JOB,
     LINK,
     MEET,
@@ -36,6 +35,7 @@ from gridtwin.sim.kernel.state import (
     WORLD,
     State,
     Table,
+    rows,
 )
 from gridtwin.sim.parts import Link, Site
 from gridtwin.sim.platform import Platform
@@ -76,7 +76,7 @@ class Rules:
 def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, seed: int) -> State:
     """Return the kernel's state before the first event.
 
-    Memory: 110 bytes a job and 110 an attempt, 64 a transfer; tables that could become larger are
+    Memory: 128 bytes a job, 64 an attempt, 48 a transfer; tables that could become larger are
     only reserved. Routes: 8 bytes for each pair of nodes and about 500 for each that data can take.
     """
     nodes = platform.names + list(platform.routers)
@@ -103,13 +103,11 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         raise InputError(f"fair share among {users} users at {len(sites)} sites; above 50 million")
     shares = (len(sites), users) if fair else (0, 0)
     outages = faults.calendar(platform.names)
-    heap = np.empty(2 + 4 * n * most + 4 * slots + len(outages) + len(children[1]), EVENT)
-    heap[0] = (0.0, 0)
     width = 1 << max(len(classes) - 1, 0).bit_length()
-    state = State(
+    return State(
         world=_world(rules, faults, seed, shared, len(files.replica_file)),
         jobs=table,
-        attempts=np.empty(n * most, ATTEMPT),
+        attempts=rows(n * most, ATTEMPT),
         slots=_slots(slots),
         sites=sites,
         pools=_pools(platform),
@@ -118,7 +116,11 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         crossings=crossings,
         links=links,
         replicas=replicas,
-        heap=heap,
+        heap=heap_of(
+            4 * n * most + 4 * slots + len(children[1]),
+            [(time, event(OUTAGE, k)) for k, (time, _, _) in enumerate(outages)],
+        ),
+        soon=heap_of(n * most + slots),
         transfers=np.empty((len(inputs) + n) * most if rules.transfers else 0, TRANSFER),
         tree=np.full(2 * width, np.inf),
         load=np.where(platform.cores > 0, 0.0, np.inf),
@@ -144,10 +146,6 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         usage=np.zeros((*shares, 2)),
         users=np.full((*shares, 4), -1, np.int64),
     )
-    for k, (time, _, _) in enumerate(outages):
-        heap[k + 1] = (time, event(OUTAGE, k))
-    heap[0]["what"] = len(outages)
-    return state
 
 
 def _world(rules: Rules, faults: Faults, seed: int, shared: bool, replicas: int) -> Table:
@@ -169,7 +167,8 @@ def _world(rules: Rules, faults: Faults, seed: int, shared: bool, replicas: int)
 
 
 def _jobs(jobs: Workload) -> Table:
-    table = np.zeros(len(jobs), JOB)
+    table = rows(len(jobs), JOB)
+    table[:] = np.zeros((), JOB)
     missing = {
         "flop": np.nan,
         "estimate": np.nan,
@@ -198,7 +197,8 @@ def _children(jobs: Workload) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _slots(count: int) -> Table:
-    slots = np.zeros(count + 1, SLOT)
+    slots = rows(count + 1, SLOT)
+    slots[:] = np.zeros((), SLOT)
     slots["attempt"] = slots["class_"] = slots["replica"] = -1
     slots["next"] = np.arange(1, count + 2)
     return slots
@@ -380,7 +380,8 @@ def _shared(classes: Table, crossings: Table, links: Table, cores: NDArray[np.fl
     if not len(crossings):
         return False
     on, of = crossings["link"], crossings["class_"]
-    most = np.bincount(on, classes["cap"][of] * crossings["use"] * cores[of], len(links))
+    flow = np.minimum(classes["cap"][of] * cores[of], classes["pipe"][of])
+    most = np.bincount(on, flow * crossings["use"], len(links))
     met = np.bincount(on, minlength=len(links)) > 1
     return bool((met & (most > 0.999 * links["bandwidth"])).any())
 

@@ -51,8 +51,8 @@ class Faults:
         for name in ("again", "elsewhere"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
-        if self.attempts < 1:
-            raise InputError(f"attempts: expected 1 or more, got {self.attempts}")
+        if not 1 <= self.attempts <= 255:
+            raise InputError(f"attempts: expected 1 to 255, got {self.attempts}")
         if not 0.0 <= self.retry_delay < np.inf:
             raise InputError(f"retry_delay: expected seconds from 0, got {self.retry_delay}")
 

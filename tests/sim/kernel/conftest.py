@@ -27,7 +27,7 @@ def run(platform, jobs, rules=None, faults=NO_FAULTS, *, seed=0, stops=(), few=0
     while few and advance(state, np.inf, state.world[0]["events"] + few, NOBODY) == LIMIT:
         assert state.heap[0]["what"] < len(state.heap)
     assert advance(state, until, sys.maxsize, NOBODY) in (DONE, REACHED)
-    assert until < np.inf or state.heap[0]["what"] == 0
+    assert until < np.inf or state.heap[0]["what"] == state.soon[0]["what"] == 0
     world = state.world[0]
     attempts = state.attempts[: world["attempts"]]
     return SimpleNamespace(

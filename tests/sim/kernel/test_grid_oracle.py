@@ -9,7 +9,7 @@ from gridtwin.sim.assemble import Rules
 from gridtwin.sim.kernel import CHOOSE, plain, plain_grid, run_jobs
 from gridtwin.sim.kernel.codes import Brokerage, Ordering, Outcome
 from gridtwin.sim.kernel.plain_flows import EFFICIENCY, Flow, Way, fill
-from gridtwin.sim.platform import Platform, Site
+from gridtwin.sim.platform import Link, Platform, Route, Site
 
 SEEDS = st.integers(0, 2**32 - 1)
 FLOWS = st.lists(
@@ -93,6 +93,41 @@ def test_they_agree_where_many_flows_share_many_links(grid, seed):
     same(done, plain_grid.run(platform, jobs))
     assert len(done.transfers) == n
     assert done.transfers["bytes"].sum() == sizes.sum()
+
+
+@pytest.mark.parametrize(("uplink", "level"), [(4e8, 1), (2.5e8, 2)])
+def test_a_link_that_its_feeders_cannot_fill_makes_no_flows_share(grid, uplink, level):
+    rng, n, feeders = np.random.default_rng(2), 60, range(3)
+    platform = Platform(
+        tuple(Site.of(f"s{k}", 20) for k in feeders),
+        (Link("up", uplink), *(Link(f"wan{k}", 1e8, 0.001) for k in feeders)),
+        tuple(Route("o", f"s{k}", ("up", f"wan{k}")) for k in feeders),
+        ("o",),
+    )
+    submit, sizes = np.sort(rng.uniform(0, 10, n)), np.floor(10 ** rng.uniform(7, 9, n))
+    jobs = grid.work(submit, 0.0, reads=[[k] for k in range(n)], sizes=sizes, at=[3] * n)
+    done = grid.run(platform, jobs)
+    assert done.state.world[0]["level"] == level
+    same(done, plain_grid.run(platform, jobs))
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS)
+def test_they_agree_on_a_mesh_where_all_routes_hang_together(grid, seed):
+    rng, n, sites = np.random.default_rng(seed), 150, 12
+    bandwidth = 10 ** rng.uniform(7, 8, sites)
+    platform = Platform(
+        tuple(Site.of(f"s{k}", 10) for k in range(sites)),
+        tuple(Link(f"wan{k}", b, 0.01, ends=(f"s{k}", "core")) for k, b in enumerate(bandwidth)),
+        routers=("core",),
+    )
+    submit, sizes = np.sort(rng.uniform(0, 5, n)), np.floor(10 ** rng.uniform(7, 9, n))
+    at = rng.integers(0, sites, n)
+    away = (at + rng.integers(1, sites, n)) % sites
+    jobs = grid.work(submit, 0.0, reads=[[k] for k in range(n)], sizes=sizes, at=at, site=away)
+    done = grid.run(platform, jobs)
+    assert done.state.world[0]["level"] == 2
+    same(done, plain_grid.run(platform, jobs))
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,19 +1,24 @@
-"""The heap of events, and numbers that look random but hang on nothing but their keys."""
+"""Heaps of events, and numbers that look random but hang on nothing but their keys."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from gridtwin.sim.kernel.jit import part, rare
-from gridtwin.sim.kernel.state import State
+from gridtwin.sim.kernel.state import EVENT, State, Table, rows
 
 __all__ = [
     "DOOMED",
+    "FIRST",
     "FLOW",
     "KILL",
     "OUTAGE",
     "QUEUE",
     "READY",
     "TIMER",
+    "earlier",
     "event",
+    "heap_of",
     "holds",
     "id_of",
     "kind_of",
@@ -29,6 +34,11 @@ queue; a job comes to the broker; a site's state changes; a parent failed."""
 
 _ID, _STAMP = 32, 24
 _STAMPS = (1 << _STAMP) - 1
+_NEVER = (1 << 63) - 1
+"""What stands where no event is, with an infinite time."""
+FIRST = 3
+"""Where the first event stands. Those below it, 4 to 7, and below any other k, 4 (k - 2) to
+4 (k - 2) + 3, are one cache line; the heap's row 0 says how many events there are."""
 
 
 def event(kind: int, id_: int) -> int:
@@ -36,20 +46,40 @@ def event(kind: int, id_: int) -> int:
     return ((kind << _ID) | id_) << _STAMP
 
 
+def heap_of(room: int, events: Sequence[tuple[float, int]] = ()) -> Table:
+    """Return a heap with room for some events more than those given, which are in order."""
+    heap = rows(room + len(events) + 8, EVENT)
+    filled = FIRST + len(events)
+    heap[0] = (0.0, len(events))
+    for k, (time, what) in enumerate(events):
+        heap[FIRST + k] = (time, what)
+    heap[filled : max(filled + -filled % 4, 8)] = (np.inf, _NEVER)
+    return heap
+
+
 @part
-def push(st: State, time: float, kind: int, id_: int, stamp: int) -> None:
-    """Add an event; ``heap[0].what`` is how many there are. Equal times go by kind, then by id."""
-    heap, what = st.heap, (((kind << _ID) | id_) << _STAMP) | (stamp & _STAMPS)
-    k = heap[0].what + 1
-    heap[0].what = k
-    while k > 1:
-        parent = k >> 1
-        above = heap[parent].time
-        if above < time or (above == time and heap[parent].what < what):
+def push(heap: Table, time: float, kind: int, id_: int, stamp: int) -> None:
+    """Add an event. Equal times go by kind, then by id."""
+    what = (((kind << _ID) | id_) << _STAMP) | (stamp & _STAMPS)
+    k = heap[0].what + FIRST
+    heap[0].what += 1
+    if not k & 3:
+        for other in range(k + 1, k + 4):
+            heap[other].time = np.inf
+            heap[other].what = _NEVER
+    _rise(heap, k, time, what)
+
+
+@part
+def _rise(heap: Table, k: int, time: float, what: int) -> None:
+    """Put an event into the hole at k, or above."""
+    while k > FIRST:
+        above = (k >> 2) + 2
+        if heap[above].time < time or (heap[above].time == time and heap[above].what < what):
             break
-        heap[k].time = above
-        heap[k].what = heap[parent].what
-        k = parent
+        heap[k].time = heap[above].time
+        heap[k].what = heap[above].what
+        k = above
     heap[k].time = time
     heap[k].what = what
 
@@ -73,31 +103,33 @@ def holds(what: int, stamp: int) -> bool:
 
 
 @part
-def pop(st: State) -> int:
+def earlier(heap: Table, a: int, other: Table, b: int) -> bool:
+    """Return whether an event of a heap comes before another of the same or another heap."""
+    return heap[a].time < other[b].time or (
+        heap[a].time == other[b].time and heap[a].what < other[b].what
+    )
+
+
+@part
+def pop(heap: Table) -> int:
     """Remove the first event and return what it says."""
-    heap = st.heap
-    first, last = heap[1].what, heap[0].what
-    heap[0].what = last - 1
+    first, last = heap[FIRST].what, heap[0].what + FIRST - 1
+    heap[0].what -= 1
     time, what = heap[last].time, heap[last].what
-    k, child = 1, 2
+    heap[last].time = np.inf
+    heap[last].what = _NEVER
+    if last == FIRST:
+        return first
+    k, child = FIRST, FIRST + 1
     while child < last:  # the hole goes down to a leaf; the last event rarely rises far from there
-        left, right = heap[child].time, heap[child + 1].time
-        child += int(right < left or (right == left and heap[child + 1].what < heap[child].what))
-        heap[k].time = heap[child].time
-        heap[k].what = heap[child].what
-        k = child
-        child = 2 * k
-    parent = k >> 1
-    while k > 1:
-        above = heap[parent].time
-        if above < time or (above == time and heap[parent].what < what):
-            break
-        heap[k].time = above
-        heap[k].what = heap[parent].what
-        k = parent
-        parent = k >> 1
-    heap[k].time = time
-    heap[k].what = what
+        a = child + int(earlier(heap, child + 1, heap, child))
+        b = child + 2 + int(earlier(heap, child + 3, heap, child + 2))
+        a = b if earlier(heap, b, heap, a) else a
+        heap[k].time = heap[a].time
+        heap[k].what = heap[a].what
+        k = a
+        child = 4 * (k - 2)
+    _rise(heap, k, time, what)
     return first
 
 

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from gridtwin.sim.kernel import handle  # noqa: F401 - tells numba of State
 from gridtwin.sim.kernel.codes import Brokerage, Draw, Outcome
 from gridtwin.sim.kernel.events import (
+    FIRST,
     FLOW,
     KILL,
     OUTAGE,
     QUEUE,
     READY,
     TIMER,
+    earlier,
     holds,
     id_of,
     kind_of,
@@ -18,6 +19,7 @@ from gridtwin.sim.kernel.events import (
     push,
     uniform,
 )
+from gridtwin.sim.kernel.handle import prefetch
 from gridtwin.sim.kernel.jit import Compiled, compiled, part, rare, sources
 from gridtwin.sim.kernel.life import (
     CLOSED,
@@ -142,7 +144,7 @@ def _arrive(st: State, job: int, s: int, now: float) -> None:
     if st.sites[s].dispatch > 0.0:
         st.sites[s].coming += 1
         note_load(st, s)
-        push(st, now + st.sites[s].dispatch, QUEUE, a, 0)
+        push(st.heap, now + st.sites[s].dispatch, QUEUE, a, 0)
     else:
         enter(st, a, now)
 
@@ -172,10 +174,30 @@ def _doom(st: State, job: int, now: float) -> None:
         decide(st, job, _PARENT, now)
 
 
+@part
+def _look_ahead(st: State) -> None:
+    """Fetch what the next events are about while this one is done: that is most of the waiting.
+
+    The next one's slot was fetched when it stood below the first; now follow its attempt and job.
+    """
+    heap = st.heap
+    if heap[0].what > 4:
+        for k in range(FIRST + 1, FIRST + 5):
+            prefetch(st.slots, id_of(heap[k].what))
+        slot = id_of(heap[FIRST].what)
+        if kind_of(heap[FIRST].what) == TIMER and st.slots[slot].attempt >= 0:
+            prefetch(st.attempts, st.slots[slot].attempt)
+            prefetch(st.jobs, st.slots[slot].job)
+
+
 @rare
 def _event(st: State, ask: object, now: float) -> int:
-    """Do what the first event of the heap says; return 1 to stop."""
-    what = pop(st)
+    """Do what the first event of the heaps says; return 1 to stop."""
+    if earlier(st.soon, FIRST, st.heap, FIRST):
+        what = pop(st.soon)
+    else:
+        what = pop(st.heap)
+        _look_ahead(st)
     kind, id_ = kind_of(what), id_of(what)
     if kind == TIMER:
         if holds(what, st.slots[id_].stamp):
@@ -226,16 +248,14 @@ def _clock(version: str) -> Compiled:
         """
         if not version:
             return LIMIT
-        world, heap, tree, n = st.world, st.heap, st.tree, len(st.jobs)
+        world, heap, soon, tree, n = st.world, st.heap, st.soon, st.tree, len(st.jobs)
         shared = world[0].level > 1
         events = world[0].events
         why = DONE
         while True:
             arrived = world[0].arrived
             now = st.jobs[arrived].submit if arrived < n else np.inf
-            if heap[0].what:
-                now = min(now, heap[1].time)
-            now = min(now, tree[1])
+            now = min(now, tree[1], heap[FIRST].time, soon[FIRST].time)
             if now == np.inf:
                 break
             if now > until:
@@ -250,7 +270,7 @@ def _clock(version: str) -> Compiled:
                 flow_ends(st, slot, now)
                 events += 1
             stop = 0
-            while heap[0].what and heap[1].time <= now and not stop:
+            while min(heap[FIRST].time, soon[FIRST].time) <= now and not stop:
                 stop = _event(st, ask, now)
                 events += 1
             while arrived < n and st.jobs[arrived].submit <= now and not stop:

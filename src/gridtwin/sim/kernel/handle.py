@@ -21,13 +21,15 @@ from numba.core.extending import (
     unbox,
 )
 from numba.core.typing.templates import AttributeTemplate
+from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from gridtwin.sim.kernel.state import FIELDS, State
 
-__all__ = ["StateType", "state_type"]
+__all__ = ["StateType", "prefetch", "state_type"]
 
 Numba = Any  # numba and llvmlite have no types
+_intrinsic: Numba = intrinsic
 
 _WORDS = 4
 """Words of a field in the list of addresses: the data's place and up to three lengths."""
@@ -107,3 +109,20 @@ def _get(context: Numba, builder: Numba, kind: Numba, value: Numba, name: str) -
         meminfo=None,
     )
     return array._getvalue()
+
+
+@_intrinsic
+def prefetch(typing_context: Numba, table: Numba, row: Numba) -> Numba:
+    """Ask for the cache line in which a row begins, without waiting; any row number is safe."""
+
+    def make(context: Numba, builder: Numba, signature: Numba, arguments: Numba) -> Numba:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        size = ir.Constant(ir.IntType(64), signature.args[0].dtype.size)
+        place = builder.gep(builder.bitcast(array.data, byte), [builder.mul(arguments[1], size)])
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(call, [place, flag(0), flag(3), flag(1)])  # to read, keep it, data
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64), make

@@ -65,12 +65,13 @@ def begin(st: State, a: int, p: int, now: float) -> None:
     if st.sites[s].backfill:
         expect(st, s, now + expected(st, job, p), job)
     slots[slot].attempt = a
+    slots[slot].job = job
     slots[slot].class_ = -1
     slots[slot].replica = -1
     slots[slot].input = st.input_ptr[job]
     if st.sites[s].pilot > 0.0:
         slots[slot].phase = _PILOT
-        push(st, now + st.sites[s].pilot, TIMER, slot, slots[slot].stamp)
+        push(st.heap, now + st.sites[s].pilot, TIMER, slot, slots[slot].stamp)
     elif st.input_ptr[job] == st.input_ptr[job + 1]:
         _work(st, slot, now)
     else:
@@ -84,7 +85,7 @@ def _open(st: State, slot: int, now: float) -> None:
     job = st.attempts[a].job
     due = st.attempts[a].start + st.jobs[job].request
     if due < np.inf:
-        push(st, due, KILL, slot, st.slots[slot].stamp)
+        push(st.heap, due, KILL, slot, st.slots[slot].stamp)
     if st.jobs[job].access == _STREAMED and _prepare(st, slot):
         _stream(st, slot, now)
     else:
@@ -102,7 +103,7 @@ def _ask(st: State, slot: int, c: int, size: float, now: float) -> None:
     wait = LATENCY * st.classes[c].latency
     slots[slot].left = c  # until the flow begins
     if wait > 0.0:
-        push(st, now + wait, FLOW, slot, slots[slot].flow_stamp)
+        push(st.soon, now + wait, FLOW, slot, slots[slot].flow_stamp)
     else:
         _flow(st, slot, now)
 
@@ -249,7 +250,7 @@ def _work(st: State, slot: int, now: float) -> None:
     st.slots[slot].phase = _WORK
     st.slots[slot].stamp += 1
     st.attempts[a].outcome = outcome
-    push(st, end, TIMER, slot, st.slots[slot].stamp)
+    push(st.heap, end, TIMER, slot, st.slots[slot].stamp)
 
 
 @rare
@@ -296,7 +297,7 @@ def _store(st: State, slot: int, now: float) -> None:
         _stored(st, slot, now)
         return
     if due < np.inf:
-        push(st, max(due, now), KILL, slot, st.slots[slot].stamp)
+        push(st.heap, max(due, now), KILL, slot, st.slots[slot].stamp)
     st.slots[slot].begin = now
     st.slots[slot].source = s
     _ask(st, slot, c, st.jobs[job].output, now)
@@ -334,7 +335,7 @@ def _prepare(st: State, slot: int) -> bool:
             slots[slot].fails = share * total
     due = st.attempts[a].start + st.jobs[job].request
     if due < np.inf:
-        push(st, due, KILL, slot, slots[slot].stamp)
+        push(st.heap, due, KILL, slot, slots[slot].stamp)
     return True
 
 
@@ -353,7 +354,7 @@ def _stream(st: State, slot: int, now: float) -> None:
             todo = min(slots[slot].ready, max(slots[slot].fails - slots[slot].worked, 0.0))
             slots[slot].working = max(todo, 1e-300)
             slots[slot].ready = 0.0
-            push(st, now + todo * slots[slot].per_byte, TIMER, slot, slots[slot].stamp)
+            push(st.heap, now + todo * slots[slot].per_byte, TIMER, slot, slots[slot].stamp)
         if slots[slot].reading > 0.0 or slots[slot].ready > 0.0:
             return
         if slots[slot].working > 0.0 and not st.world[0].prefetch:
@@ -447,17 +448,17 @@ def decide(st: State, job: int, outcome: int, now: float) -> None:
     """Try again what may be tried again; free or doom the children."""
     again = outcome in (_FAILED, _OUTAGE, _FULL, _NO_REPLICA)
     if again and st.jobs[job].attempts < st.world[0].most_attempts:
-        push(st, now + st.world[0].retry_delay, READY, job, 0)
+        push(st.heap, now + st.world[0].retry_delay, READY, job, 0)
         return
     st.jobs[job].outcome = outcome
     for k in range(st.child_ptr[job], st.child_ptr[job + 1]):
         child = st.child[k]
         if outcome != _FINISHED:
-            push(st, now, DOOMED, child, 0)
+            push(st.heap, now, DOOMED, child, 0)
             continue
         st.jobs[child].waits_for -= 1
         if st.jobs[child].waits_for == 0 and child < st.world[0].arrived:
-            push(st, now, READY, child, 0)
+            push(st.heap, now, READY, child, 0)
 
 
 @rare

@@ -6,8 +6,9 @@ size past the reading at its start; the first to end stands at the root of the c
 
 The rates are weighted max-min: x * penalty is levelled, x is bound by `cap` and by the links, and
 a flow gets 0.97 x (Velho and Legrand, SIMUTools 2009; the figures are those of SimGrid 4.1). A link
-that could give all its flows the most they can have binds nobody and joins nobody: only classes
-that meet at other links are solved together, and only those that something changed for.
+that could give all its flows the most that they and their other links allow binds nobody and joins
+nobody: only classes that meet at other links are solved together, and only those that something
+changed for.
 """
 
 import numpy as np
@@ -145,7 +146,9 @@ def _note(
         st.work,
     )
     half = len(work) >> 1
-    before = classes[c].flows - change
+    flows, cap, pipe = classes[c].flows, classes[c].cap, classes[c].pipe
+    before = flows - change
+    more = min(flows * cap, pipe) - min(before * cap, pipe)
     if not classes[c].dirty:
         classes[c].dirty = 1
         work[world[0].dirty_classes] = c
@@ -155,7 +158,7 @@ def _note(
         binds = links[link].wanted > links[link].bandwidth * _NEARLY
         links[link].flows += change
         if links[link].flows:
-            links[link].wanted += change * classes[c].cap * crossings[k].use
+            links[link].wanted += more * crossings[k].use
         else:
             links[link].wanted = 0.0
         binds = binds or links[link].wanted > links[link].bandwidth * _NEARLY
@@ -171,7 +174,7 @@ def _note(
                 crossings[head].previous = k
             links[link].head = k
             links[link].active += 1
-        elif classes[c].flows == 0:
+        elif flows == 0:
             after, ahead = crossings[k].next, crossings[k].previous
             if after >= 0:
                 crossings[after].previous = ahead
@@ -287,6 +290,8 @@ def _component(st: State, seed: int, now: float) -> tuple[int, int]:
                 links[link].mark = stamp
                 links[link].place = found
                 meets[found].rest = links[link].bandwidth
+                meets[found].use = 0.0
+                meets[found].head = -1
                 found += 1
                 other = links[link].head
                 while other >= 0:
@@ -296,61 +301,38 @@ def _component(st: State, seed: int, now: float) -> tuple[int, int]:
                         members[count].class_ = d
                         count += 1
                     other = crossings[other].next
-            shares[taken].link = links[link].place
+            place, weight = links[link].place, takes / penalty
+            shares[taken].link = place
+            shares[taken].member = seen
             shares[taken].takes = takes
-            shares[taken].weight = takes / penalty
+            shares[taken].weight = weight
+            shares[taken].next = meets[place].head
+            meets[place].head = taken
+            meets[place].use += weight
             taken += 1
         members[seen].last = taken
         members[seen].limit = limit
+        members[seen].low = limit * penalty
         members[seen].penalty = penalty
         seen += 1
     return count, found
 
 
 @part
-def _bound(st: State, left: int, found: int) -> None:
-    """Say how far each link could raise its classes, and each class's least; note who waits."""
-    members, shares, meets = st.members, st.shares, st.meets
-    for j in range(found):
-        meets[j].use = 0.0
-        meets[j].waits = 0
-    for i in range(left):
-        for k in range(members[i].first, members[i].last):
-            meets[shares[k].link].use += shares[k].weight
-    for j in range(found):
-        meets[j].level = max(meets[j].rest, 0.0) / meets[j].use if meets[j].use > 0.0 else np.inf
-    for i in range(left):
-        low = members[i].limit * members[i].penalty
-        for k in range(members[i].first, members[i].last):
-            low = min(low, meets[shares[k].link].level)
-        members[i].low = low
-        high = low * (1.0 + 1e-12)
-        for k in range(members[i].first, members[i].last):
-            if meets[shares[k].link].level > high:
-                meets[shares[k].link].waits = 1
-
-
-@part
-def _settled(st: State, i: int) -> bool:
-    """Return whether nothing can raise a class further: its own limit, or a link of equals."""
-    members, shares, meets = st.members, st.shares, st.meets
-    low = members[i].low
-    if members[i].limit * members[i].penalty <= low:
-        return True
-    for k in range(members[i].first, members[i].last):
-        link = shares[k].link
-        if not meets[link].waits and meets[link].level <= low * (1.0 + 1e-12):
-            return True
-    return False
+def _end(st: State, c: int, value: float, now: float) -> float:
+    """Set a class's rate; return when its first flow will end at that rate."""
+    rate = EFFICIENCY * value
+    st.classes[c].rate = rate
+    rest = max(st.slots[st.classes[c].root].finish - st.classes[c].served, 0.0)
+    return now + rest / rate if rate > 0.0 else np.inf
 
 
 @rare
 def _fill_one(st: State, count: int, now: float) -> None:
-    """Level the classes that meet at one link only: `_fill` without its lists."""
+    """Level the classes that meet at one link only: `_fill` without its order."""
     members, shares = st.members, st.shares
     first, when, rest, use, left = -1, np.inf, st.meets[0].rest, 0.0, count
     for i in range(count):
-        members[i].low = members[i].limit * members[i].penalty
         use += shares[i].weight
     bounded = 0
     while bounded < left:  # those that their own limit holds lower leave the rest more
@@ -363,6 +345,7 @@ def _fill_one(st: State, count: int, now: float) -> None:
                 rest -= shares[i].takes * members[i].limit
                 use -= shares[i].weight
                 end = _end(st, members[i].class_, members[i].limit, now)
+                set_key(st, members[i].class_, np.inf)
                 members[i].low = np.inf
                 if end < when:
                     first, when = members[i].class_, end
@@ -371,52 +354,88 @@ def _fill_one(st: State, count: int, now: float) -> None:
     for i in range(count):
         if members[i].low < np.inf:
             end = _end(st, members[i].class_, level_ / members[i].penalty, now)
+            set_key(st, members[i].class_, np.inf)
             if end < when:
                 first, when = members[i].class_, end
     if first >= 0:
         set_key(st, first, when)
+
+
+@part
+def _sink(st: State, k: int, left: int) -> None:
+    """Let a link go down the heap of those that are open, by level."""
+    meets, order = st.meets, st.work[len(st.work) >> 1 :]
+    link = order[k]
+    child = 2 * k + 1
+    while child < left:
+        if child + 1 < left and meets[order[child + 1]].level < meets[order[child]].level:
+            child += 1
+        if meets[order[child]].level >= meets[link].level:
+            break
+        order[k] = order[child]
+        k, child = child, 2 * child + 1
+    order[k] = link
+
+
+@part
+def _fix(st: State, i: int, value: float, now: float) -> float:
+    """Give a class its share, and take it from its links; return when its first flow ends."""
+    members, shares, meets = st.members, st.shares, st.meets
+    for k in range(members[i].first, members[i].last):
+        meets[shares[k].link].rest -= shares[k].takes * value
+    members[i].low = np.inf
+    set_key(st, members[i].class_, np.inf)
+    return _end(st, members[i].class_, value, now)
 
 
 @rare
 def _fill(st: State, count: int, found: int, now: float) -> None:
     """Level the classes of a component, and await its first end: all is solved anew then.
 
-    In each round all settle whose level is the least at a link for all that are open there: what
-    happens elsewhere only raises a link's level. That is progressive filling with fewer rounds.
+    Progressive filling: the link that is full at the lowest level settles its classes, but those
+    that their own limit holds lower first. That only raises the levels of others, so that a link
+    whose level is not what it was goes back in the heap, and each class is settled once.
     """
-    members, shares, meets = st.members, st.shares, st.meets
-    first, when, left = -1, np.inf, count
+    members, shares, meets, order = st.members, st.shares, st.meets, st.work[len(st.work) >> 1 :]
+    first, when, left = -1, np.inf, found
+    for j in range(found):
+        meets[j].level = meets[j].rest / meets[j].use
+        order[j] = j
+    for j in range(found >> 1):
+        _sink(st, (found >> 1) - 1 - j, found)
     while left:
-        _bound(st, left, found)
-        kept = 0
-        for i in range(left):
-            if not _settled(st, i):
-                members[kept].class_ = members[i].class_
-                members[kept].first = members[i].first
-                members[kept].last = members[i].last
-                members[kept].limit = members[i].limit
-                members[kept].penalty = members[i].penalty
-                kept += 1
-                continue
-            value = min(members[i].limit, members[i].low / members[i].penalty)
-            for k in range(members[i].first, members[i].last):
-                meets[shares[k].link].rest -= shares[k].takes * value
-            end = _end(st, members[i].class_, value, now)
-            if end < when:
-                first, when = members[i].class_, end
-        left = kept
+        j = order[0]
+        reached, use, bounded, kept = meets[j].level, 0.0, False, -1
+        k = meets[j].head
+        while k >= 0:
+            i, behind = shares[k].member, shares[k].next
+            if members[i].low <= reached:
+                bounded = True
+                end = _fix(st, i, members[i].limit, now)
+                if end < when:
+                    first, when = members[i].class_, end
+            elif members[i].low < np.inf:
+                use += shares[k].weight
+                shares[k].next = kept
+                kept = k
+            k = behind
+        meets[j].head = kept
+        level_ = max(meets[j].rest, 0.0) / use if kept >= 0 else np.inf
+        if kept < 0 or (not bounded and level_ <= reached * (1.0 + 1e-12)):
+            while kept >= 0:
+                i = shares[kept].member
+                end = _fix(st, i, level_ / members[i].penalty, now)
+                if end < when:
+                    first, when = members[i].class_, end
+                kept = shares[kept].next
+            left -= 1
+            order[0] = order[left]
+        else:
+            meets[j].level = level_
+        if left:
+            _sink(st, 0, left)
     if first >= 0:
         set_key(st, first, when)
-
-
-@part
-def _end(st: State, c: int, value: float, now: float) -> float:
-    """Set a class's rate; return when its first flow will end at that rate."""
-    rate = EFFICIENCY * value
-    st.classes[c].rate = rate
-    set_key(st, c, np.inf)
-    rest = max(st.slots[st.classes[c].root].finish - st.classes[c].served, 0.0)
-    return now + rest / rate if rate > 0.0 else np.inf
 
 
 @rare
@@ -454,7 +473,9 @@ def level(st: State, now: float) -> None:
             set_key(st, c, np.inf)
         elif classes[c].mark != world[0].stamp:
             count, found = _component(st, c, now)
-            if found == 1:
+            if found == 0:
+                set_key(st, c, _end(st, c, st.members[0].limit, now))
+            elif found == 1:
                 _fill_one(st, count, now)
             else:
                 _fill(st, count, found, now)

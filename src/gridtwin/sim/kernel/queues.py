@@ -50,8 +50,6 @@ def enter(st: State, a: int, now: float) -> None:
 @rare
 def _append(st: State, a: int) -> None:
     attempts, s = st.attempts, st.attempts[a].site
-    attempts[a].order = st.world[0].order
-    st.world[0].order += 1
     st.sites[s].queued += 1
     if st.sites[s].order == _FAIR:
         _append_user(st, a)
@@ -105,7 +103,7 @@ def _before(st: State, a: int, b: int) -> bool:
         st.jobs[st.attempts[a].job].priority,
         st.jobs[st.attempts[b].job].priority,
     )
-    return first > second or (first == second and st.attempts[a].order < st.attempts[b].order)
+    return first > second or (first == second and a < b)
 
 
 @rare
@@ -152,7 +150,7 @@ def _least_used(st: State, s: int, now: float) -> int:
         user = st.users[s, k, 3]
         a = st.users[s, user, 0]
         used = st.usage[s, user, 0] * 0.5 ** ((now - st.usage[s, user, 1]) / half_life)
-        earlier = best >= 0 and st.attempts[a].order < st.attempts[best].order
+        earlier = best >= 0 and a < best
         if used < lowest or (used == lowest and earlier):
             best, lowest = a, used
     return best

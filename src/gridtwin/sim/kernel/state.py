@@ -30,6 +30,7 @@ __all__ = [
     "WORLD",
     "State",
     "Table",
+    "rows",
 ]
 
 Table = Any  # a record array; numpy's types do not know fields
@@ -41,16 +42,10 @@ JOB = np.dtype(
         ("cores", _S),
         ("memory", _F),  # bytes of the whole job; 0: not limited
         ("output", _F),  # bytes written at the end
-        (
-            "outcome",
-            _S,
-        ),  # of the last attempt; below 0: -1 - the attempt that runs or waits
+        ("outcome", _S),  # of the last attempt; below 0: -1 - the attempt that runs or waits
         ("attempts", _S),  # so far
         ("request", _F),  # s from the start on, then it is killed; inf: never
-        (
-            "estimate",
-            _F,
-        ),  # s that backfilling and fair share expect; NaN: as long as it will take
+        ("estimate", _F),  # s that backfilling and fair share expect; NaN: as it will take
         ("access", _S),  # how it reads its inputs: COPY or STREAM
         ("site", _S),  # where it has to run; -1: as the broker says
         ("submit", _F),
@@ -61,25 +56,25 @@ JOB = np.dtype(
         ("user", _S),
         ("priority", _F),  # higher is first
         ("output_file", _S),  # -1: the output is nobody's input
+        ("unused", _F, (2,)),  # a row is two cache lines; what changes is in the first
     ],
     align=True,
 )
-ATTEMPT = np.dtype(
+ATTEMPT = np.dtype(  # one cache line
     [
         ("job", _S),
-        ("number", _S),  # 0 is the first
         ("site", _S),
         ("pool", _S),
+        ("number", np.uint8),  # 0 is the first
+        ("outcome", np.uint8),
+        ("code", np.int16),  # row of the failures' codes, -1: none
         ("ready", _F),  # when the broker had it
         ("start", _F),  # when it got its cores
         ("staged", _F),  # when its last input was there
         ("computed", _F),  # when its payload ended
         ("end", _F),  # when it gave back its cores
-        ("outcome", _S),
-        ("code", _S),  # row of the failures' codes, -1: none
         ("next", _S),  # in the site's queue; the heap of a queue by priority uses both
         ("previous", _S),
-        ("order", _I),  # by which equals stand in the queue
     ],
     align=True,
 )
@@ -97,6 +92,7 @@ SLOT = np.dtype(  # a running attempt, and the one flow it may have; the first c
         ("left", _S),  # the heap of a class's flows
         ("right", _S),
         ("up", _S),
+        ("job", _S),  # of the attempt
         ("reading", _F),  # bytes of the flow
         ("begin", _F),  # when the flow was asked for
         ("source", _S),  # node of the flow
@@ -182,7 +178,7 @@ CROSSING = np.dtype(  # of a class and a link
 LINK = np.dtype(
     [
         ("bandwidth", _F),
-        ("wanted", _F),  # what all its flows would take if nothing else bound them
+        ("wanted", _F),  # what all its flows would take if it did not bind them
         ("flows", _I),
         ("active", _I),  # classes with flows
         ("head", _I),  # crossing
@@ -198,19 +194,26 @@ MEMBER = np.dtype(  # scratch: a class of the component that is solved
         ("last", _S),  # one behind
         ("limit", _F),  # of its rate by itself
         ("penalty", _F),
-        ("low", _F),  # the least level that something lets it have
+        ("low", _F),  # the level of its limit; inf: settled
     ],
     align=True,
 )
 SHARE = np.dtype(  # scratch: what a member takes of a binding link
-    [("link", _S), ("takes", _F), ("weight", _F)], align=True
+    [
+        ("link", _S),
+        ("member", _S),
+        ("takes", _F),
+        ("weight", _F),
+        ("next", _S),  # of the link
+    ],
+    align=True,
 )
 MEET = np.dtype(  # scratch: a binding link of the component
     [
         ("rest", _F),
         ("use", _F),
-        ("level", _F),
-        ("waits", _I),  # whether a member is held lower elsewhere
+        ("level", _F),  # to which it could raise all its members
+        ("head", _I),  # share
     ]
 )
 REPLICA = np.dtype(
@@ -246,7 +249,6 @@ WORLD = np.dtype(  # one row
         ("attempts", _I),
         ("transfers", _I),
         ("events", _I),  # so far
-        ("order", _I),
         ("stamp", _I),
         ("free_slot", _I),
         ("slots", _I),  # ever used
@@ -274,6 +276,13 @@ WORLD = np.dtype(  # one row
 )
 
 
+def rows(count: int, dtype: np.dtype[Any]) -> Table:
+    """Return an empty table whose rows begin with cache lines, as `numpy.empty`'s need not."""
+    raw = np.empty(count * dtype.itemsize + 64, np.uint8)
+    skip = -raw.ctypes.data % 64
+    return raw[skip : skip + count * dtype.itemsize].view(dtype)
+
+
 @dataclass(frozen=True)
 class State:
     """All that the kernel knows; it can stop at any instant and go on. Arrays are C-contiguous."""
@@ -290,6 +299,8 @@ class State:
     links: Table
     replicas: Table
     heap: Table
+    soon: Table
+    """As `heap`, for what comes after a latency: a few events, which need not go among the many."""
     transfers: Table
     tree: NDArray[np.float64]
     """Next end of a flow by class: the least at 1, the leaves from the middle on."""
@@ -297,7 +308,7 @@ class State:
     """What the broker compares, by site."""
     touched: NDArray[np.int64]
     work: NDArray[np.int64]
-    """Scratch: dirty classes, then dirty links, in halves."""
+    """Scratch: dirty classes, then dirty links (later the heap of open ones), in halves."""
     members: Table
     shares: Table
     meets: Table
@@ -356,6 +367,7 @@ _TABLES = {
     "links": LINK,
     "replicas": REPLICA,
     "heap": EVENT,
+    "soon": EVENT,
     "transfers": TRANSFER,
     "members": MEMBER,
     "shares": SHARE,
