@@ -23,12 +23,12 @@ from gridtwin.trace import TraceSchema
 __all__ = ["Trace"]
 
 _NOT_DRAWN = ("job_id", "parent_id", "task_id", "submit_time", "start_time", "end_time", "user")
-_LONG = 20.0
-"""The log of a pause that never ended."""
-_NEVER = -1e9
-"""What a tree sees where there was no job before."""
+_OWN = ("user", "task_id", "group", "vo")
+"""Who sends the job and what for: as in the place that it takes."""
 _WIDTHS = ("cores_req", "cores_alloc", "gpus_req", "nodes_req", "nodes_alloc")
 """The size of a job is the first of these that the trace has."""
+_ATOM = 5
+"""A number that occurs this often in training is kept as it is."""
 CHUNK = 500_000
 """Jobs sampled at a time; memory is bounded by the output plus this many rows of features."""
 
@@ -43,17 +43,18 @@ class _Draft(NamedTuple):
 
 
 class Trace(Surrogate):
-    """Arrivals by user sessions, attributes by trees that know when, who and what came before.
+    """Arrivals by user sessions, attributes by trees that know when and who.
 
     1. *When and who*: the sessions of the training trace are moved and their gaps re-drawn
        (`gridtwin.models.sessions`); each job imitates the place of one training job.
     2. *What*: the columns are drawn one after the other, those known at submit first. A column's
-       trees see the time, the hour, the day of the week, the user, the job that this user sent
-       before in the training trace, how long before, how long until the next one (users wait for
-       results), and the columns already drawn; the value comes from another training row in the
-       same leaf (`gridtwin.models.forest`), hence atoms (powers of two, round wall times) stay
-       atoms. Of two drafts of what a job does, the one is taken that keeps the work submitted on
-       its course.
+       trees see the time, the hour, the user, his group and the columns already drawn, and no
+       more: what a tree sees besides a row's own columns draws its donors from farther away in
+       those. The value comes from another training row in the same leaf
+       (`gridtwin.models.forest`), hence atoms (powers of two, round wall times) stay atoms; one
+       tree over all rows uses each of them about once, where rows used several times would show
+       as clumps. Of two drafts of what a job does, the one is taken that keeps the work submitted
+       on its course.
     3. *Relations* hold by construction: columns that another determines follow it; the run time
        is drawn relative to the requested one and passes it only as real jobs did; cpu time scales
        with cores and run time; start = submit + wait and end = start + run.
@@ -88,11 +89,11 @@ class Trace(Surrogate):
         self,
         *,
         seed: int = 0,
-        trees: int = 4,
-        leaf: int = 5,
-        fraction: float = 0.6,
+        trees: int = 1,
+        leaf: int = 20,
+        fraction: float = 1.0,
         session_gap: float = 3600.0,
-        shift: float = 1800.0,
+        shift: float = 7200.0,
         gap_width: float = 0.05,
         blur: float = 0.01,
         memory: float = 172_800.0,
@@ -114,9 +115,10 @@ class Trace(Surrogate):
         fields = [f for f in TraceSchema.canonical() if f.name in frame.columns]
         names = [f.name for f in sorted(fields, key=lambda f: known.index(f.known))]
         self.columns_ = {
-            c.name: c for c in read_columns(frame, [n for n in names if n not in _NOT_DRAWN])
+            c.name: c
+            for c in read_columns(frame, [n for n in names if n not in (*_NOT_DRAWN, *_OWN)])
         }
-        keys = read_columns(frame, [n for n in ("user", "task_id") if n in frame.columns])
+        keys = read_columns(frame, [n for n in _OWN if n in frame.columns])
         self.keys_ = {c.name: c for c in keys}
         user = self.keys_["user"].codes() if "user" in self.keys_ else np.zeros(frame.height)
         submit = frame["submit_time"].to_numpy().astype(np.float64)
@@ -168,20 +170,14 @@ class Trace(Surrogate):
         """Return what is known of each training row from its place: (n, features)."""
         submit, user = self.sessions_.submit, self.sessions_.user
         count = np.bincount(user)
-        features = [submit - submit[0], submit / 3600.0 % 24.0, submit // 86_400.0 % 7.0]
+        features = [submit - submit[0], submit / 3600.0 % 24.0]
         width = self._width()
         for by in (self._or_zero("run_time"), np.zeros(len(user)) if width is None else width):
             mean = np.bincount(user, np.log1p(by)) / np.maximum(count, 1)
             features.append(np.argsort(np.argsort(mean, kind="stable"))[user])
         features.append(np.argsort(np.argsort(count, kind="stable"))[user])
-        axes = self._axes()
-        before, after = _neighbours(user)
-        for neighbour in (before, after):
-            there = neighbour >= 0
-            pause = np.log1p(np.abs(submit - submit[neighbour]))
-            features.append(np.where(there, pause, _LONG))
-        there = before >= 0
-        features += [np.where(there, axes[name][before], _NEVER) for name in self.drawn_]
+        by = np.log1p(self._or_zero("run_time"))
+        features += [c.axis(by) for c in self.keys_.values() if c.name in ("group", "vo")]
         return np.column_stack(features).astype(np.float32)
 
     def _targets(
@@ -202,7 +198,7 @@ class Trace(Surrogate):
         if column.discrete:
             codes = column.codes()
             points = rng.normal(size=(codes.max() + 1, 8))
-            rare = np.bincount(codes) < max(self.leaf, self._n_ / 1500)
+            rare = np.bincount(codes) < max(_ATOM, self._n_ / 1500)
             points[rare] = 0.0
             spread = points[codes] - points[codes].mean(axis=0)
             weight = 1.5 if column.vocabulary is not None else 0.5
@@ -298,7 +294,7 @@ class Trace(Surrogate):
             if column.vocabulary is not None or column.discrete:
                 continue
             found, count = np.unique(column.values, return_counts=True)
-            loose = ~np.isin(values[name], found[count >= max(3, self.leaf)])
+            loose = ~np.isin(values[name], found[count >= _ATOM])
             factor = np.where(loose, np.exp(rng.normal(0.0, self.blur, len(loose))), 1.0)
             base = np.zeros(len(loose))
             if name == "run_time" and "walltime_req" in values:
@@ -349,16 +345,6 @@ class Trace(Surrogate):
         self.forests_ = {
             name: LeafForest.from_arrays(f"forest.{name}", arrays) for name in meta["drawn"]
         }
-
-
-def _neighbours(user: NDArray[np.int32]) -> list[NDArray[np.int64]]:
-    """Return for each job the one that the same user sent before, and after; -1 for none."""
-    order = np.argsort(user, kind="stable")
-    same = np.diff(user[order]) == 0
-    before, after = np.full(len(user), -1), np.full(len(user), -1)
-    before[order[1:][same]] = order[:-1][same]
-    after[order[:-1][same]] = order[1:][same]
-    return [before, after]
 
 
 def _standard(values: NDArray[Any]) -> NDArray[np.float64]:
