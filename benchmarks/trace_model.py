@@ -3,7 +3,9 @@
 ``python benchmarks/trace_model.py theta.csv.gz KTH.swf.gz… [--fits 3] [--samples 20] [--json]``
 
 For each trace and each of `fits` seeds: fitted on a random half of the rows, judged by its rows
-against the other half; fitted on all rows, judged by arrivals and queues over `samples` samples.
+against the other half; the same with the sessions of users kept together; fitted on all rows,
+judged by arrivals and queues over `samples` samples, on the machine and on one of 0.8 and 1.2
+times its size.
 CPU seconds are of fit + one sample on all rows, after the imports; the memory is the peak of the
 process.
 """
@@ -18,10 +20,15 @@ from pathlib import Path
 import numpy as np
 
 import gridtwin
-from gridtwin.metrics import evaluate, join
+from gridtwin import metrics
+from gridtwin.metrics import Evaluation, evaluate, join
 from gridtwin.metrics.sites import sites_of
 from gridtwin.trace.derive import machine_size
-from gridtwin.trace.split import by_row
+from gridtwin.trace.split import by_row, by_session
+
+
+SHOWN = ("c2st", "dcr_share", "dcr_share_sessions", "interarrival", "acf", "load")
+QUEUES = ("wait_easy", "slowdown_easy", "wait_fcfs", "slowdown_fcfs")
 
 
 def judge(path: Path, seed: int, samples: int, parameters: dict[str, float]) -> dict[str, float]:
@@ -36,6 +43,7 @@ def judge(path: Path, seed: int, samples: int, parameters: dict[str, float]) -> 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     train, holdout = by_row(jobs, 0.5, seed=seed)
     half = Trace(seed=seed, **parameters).fit(train).sample()
+    share = metrics.get("dcr_share")
     traces = [first, *(model.sample(seed=1000 * seed + k) for k in range(1, samples))]
     rows = ("marginal", "joint", "detection", "privacy")
     evaluation = join(
@@ -43,14 +51,32 @@ def judge(path: Path, seed: int, samples: int, parameters: dict[str, float]) -> 
         evaluate(jobs, traces, None, cores, seed=seed, groups=("temporal", "scheduling")),
     )
     out = {"jobs": len(jobs), "cores": cores, "fit_and_sample_cpu_s": cpu, "peak_mib": peak}
+    out |= figures(evaluation)
+    if "user" in jobs:
+        kept, other = by_session(jobs, 0.5, 3600.0, seed)
+        whole = Trace(seed=seed, **parameters).fit(kept).sample()
+        out["dcr_share_sessions"] = share(kept, whole, holdout=other).value
+    for scale in (0.8, 1.2) if cores else ():
+        other_size = evaluate(
+            jobs, traces, None, int(scale * cores), seed=seed, groups=("scheduling",)
+        )
+        out |= figures(other_size, f" x {scale}")
+    return out
+
+
+def figures(evaluation: Evaluation, suffix: str = "") -> dict[str, float]:
+    """Return the scores of an evaluation, their references and spreads by name."""
+    out = {}
     for row in evaluation.rows:
-        if row.synthetic is not None:
-            out[row.metric] = row.synthetic
-            for name, value in (("heldout", row.heldout), ("weeks", row.weeks)):
-                if value is not None:
-                    out[f"{row.metric}.{name}"] = value
-            if row.spread is not None:
-                out[f"{row.metric}.low"], out[f"{row.metric}.high"] = row.spread
+        if row.synthetic is None:
+            continue
+        name = row.metric + suffix
+        out[name] = row.synthetic
+        for which, value in (("heldout", row.heldout), ("weeks", row.weeks)):
+            if value is not None:
+                out[f"{name}.{which}"] = value
+        if row.spread is not None:
+            out[f"{name}.low"], out[f"{name}.high"] = row.spread
     return out
 
 
@@ -69,9 +95,10 @@ def main() -> None:
         found[path.name] = fits
         if not args.json:
             print(f"{path.name}: {fits[0]['jobs']} jobs, {fits[0]['cores']} cores")
-            for name in ("c2st", "dcr_share", "interarrival", "acf", "load", "wait_easy"):
+            for name in SHOWN:
                 show(name, fits)
-            for name in ("wait_fcfs", "slowdown_easy", "fit_and_sample_cpu_s", "peak_mib"):
+            queues = (f"{metric} x {scale}" for scale in (0.8, 1.2) for metric in QUEUES)
+            for name in (*QUEUES, *queues, "fit_and_sample_cpu_s", "peak_mib"):
                 show(name, fits)
     if args.json:
         machine = {"python": platform.python_version(), "machine": platform.machine()}

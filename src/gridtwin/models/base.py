@@ -30,6 +30,9 @@ class Surrogate(ABC):
 
     name: ClassVar[str] = ""
     """What the model is found by: its module's name, or that of its entry point."""
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    """Least and greatest value of hyper-parameters, checked by `fit`; whole numbers for a whole
+    number."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -41,8 +44,10 @@ class Surrogate(ABC):
     def fit(self, jobs: JobTable) -> Self:
         """Learn from the jobs; return the model itself.
 
-        Raises `SchemaError` when a needed column is missing, `InputError` when there is no row.
+        Raises `SchemaError` when a needed column is missing, `InputError` when there is no row or
+        a hyper-parameter is out of its range.
         """
+        self._check_ranges()
         frame = jobs.collect()
         if frame.height == 0:
             raise InputError(
@@ -116,6 +121,16 @@ class Surrogate(ABC):
     def __repr__(self) -> str:
         values = ", ".join(f"{key}={value!r}" for key, value in self.parameters().items())
         return f"{type(self).__name__}({values})"
+
+    def _check_ranges(self) -> None:
+        for name, (low, high) in self.ranges.items():
+            value = getattr(self, name)
+            whole = isinstance(low, int)
+            kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+            if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
+                what = "a whole number" if whole else "a number"
+                limits = f"of {low:g} or more" if high == np.inf else f"from {low:g} to {high:g}"
+                raise InputError(f"{self.name}: {name} is {value!r}; give {what} {limits}")
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "_n_"):

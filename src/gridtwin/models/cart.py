@@ -1,8 +1,9 @@
 """Sequential trees with leaf donors: each column from a training row that resembles the new one."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -12,6 +13,7 @@ from gridtwin.models.encoding.encoder import Coder
 from gridtwin.models.encoding.name import Name
 from gridtwin.models.encoding.views import scores
 from gridtwin.models.forest import LeafForest
+from gridtwin.models.holdout import Choice, Privacy, choose_leaf, wanted
 from gridtwin.models.likelihood import leaf_surprise
 
 __all__ = ["CART"]
@@ -41,7 +43,18 @@ class CART(RowModel):
         Part of the rows that a tree sees, 20,000 of them at most.
     blur
         Standard deviation by which the place of a loose number in its cell moves.
+    privacy
+        ``fixed``: the leaf as given. ``auto``: the smallest at which samples do not lean towards
+        the training rows, chosen on an internal hold-out (`gridtwin.models.holdout`; three fits
+        more). What was chosen is in `leaf_` and `choice_`, and in the saved ``model.json``.
     """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "trees": (1, 1000),
+        "leaf": (1, 1_000_000_000),
+        "fraction": (1e-6, 1.0),
+        "blur": (0.0, 1.0),
+    }
 
     def __init__(
         self,
@@ -51,12 +64,26 @@ class CART(RowModel):
         leaf: int = 5,
         fraction: float = 0.5,
         blur: float = 0.2,
+        privacy: Privacy = "fixed",
     ) -> None:
         super().__init__(seed=seed)
         self.trees = trees
         self.leaf = leaf
         self.fraction = fraction
         self.blur = blur
+        self.privacy = privacy
+
+    def _fit(self, frame: pl.DataFrame, rng: np.random.Generator) -> None:
+        self.leaf_ = self.leaf
+        self.choice_: Choice | None = None
+        if wanted(self.privacy):
+            self.choice_ = choose_leaf(self._with_leaf, frame, rng, self.leaf)
+            self.leaf_ = self.choice_.leaf
+        super()._fit(frame, rng)
+
+    def _with_leaf(self, leaf: int) -> "CART":
+        """Return an unfitted model of the same parameters but for the leaf."""
+        return CART(**self.parameters() | {"leaf": leaf, "privacy": "fixed"})
 
     def _learn(self, cells: Cells, rng: np.random.Generator) -> None:
         self.cells_ = cells
@@ -68,7 +95,7 @@ class CART(RowModel):
                 self._targets(k, coder, axes[:, k], rng),
                 rng,
                 trees=self.trees,
-                leaf=self.leaf,
+                leaf=self.leaf_,
                 fraction=fraction,
             )
             for k, coder in enumerate(self.encoder_.coders.values())
@@ -123,9 +150,16 @@ class CART(RowModel):
         arrays = self.cells_.to_arrays()
         for k, forest in enumerate(self.forests_):
             arrays |= forest.to_arrays(f"forest.{k}")
-        return {"holds_training_rows": True}, arrays
+        meta = {
+            "leaf": self.leaf_,
+            "privacy": self.choice_ and self.choice_.to_json(),
+            "holds_training_rows": True,
+        }
+        return meta, arrays
 
     def _restore_weights(self, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self.leaf_ = meta["leaf"]
+        self.choice_ = Choice.from_json(meta["privacy"])
         self.cells_ = Cells.from_arrays(arrays)
         self.forests_ = [
             LeafForest.from_arrays(f"forest.{k}", arrays)

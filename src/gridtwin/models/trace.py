@@ -1,6 +1,6 @@
 """The trace model: generates a trace, not rows. The default of gridtwin."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,6 +10,7 @@ from gridtwin.models.balance import choose
 from gridtwin.models.base import State, Surrogate
 from gridtwin.models.columns import Column, granularity, leaders, read_columns
 from gridtwin.models.forest import LeafForest
+from gridtwin.models.holdout import Choice, Privacy, choose_leaf, wanted
 from gridtwin.models.relations import (
     AT_LIMIT,
     cpu_time,
@@ -83,7 +84,22 @@ class Trace(Surrogate):
     memory
         Seconds over which the work submitted follows that of the training trace
         (`gridtwin.models.balance`).
+    privacy
+        ``fixed``: the leaf as given. ``auto``: the smallest at which samples do not lean towards
+        the training rows, chosen on an internal hold-out (`gridtwin.models.holdout`; three fits
+        more). What was chosen is in `leaf_` and `choice_`, and in the saved ``model.json``.
     """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "trees": (1, 1000),
+        "leaf": (1, 1_000_000_000),
+        "fraction": (1e-6, 1.0),
+        "session_gap": (1e-6, np.inf),
+        "shift": (0.0, 1e9),
+        "gap_width": (0.0, 1.0),
+        "blur": (0.0, 1.0),
+        "memory": (1e-6, np.inf),
+    }
 
     def __init__(
         self,
@@ -97,6 +113,7 @@ class Trace(Surrogate):
         gap_width: float = 0.05,
         blur: float = 0.01,
         memory: float = 172_800.0,
+        privacy: Privacy = "fixed",
     ) -> None:
         super().__init__(seed=seed)
         self.trees = trees
@@ -107,9 +124,17 @@ class Trace(Surrogate):
         self.gap_width = gap_width
         self.blur = blur
         self.memory = memory
+        self.privacy = privacy
 
     def _fit(self, frame: pl.DataFrame, rng: np.random.Generator) -> None:
-        frame = with_offsets(frame, self.name)
+        auto = wanted(self.privacy)
+        self.leaf_ = self.leaf
+        self.choice_: Choice | None = None
+        plain, frame = frame, with_offsets(frame, self.name)
+        if auto:
+            timed = plain.filter(pl.col("submit_time").is_finite())
+            self.choice_ = choose_leaf(self._with_leaf, timed, rng, self.leaf)
+            self.leaf_ = self.choice_.leaf
         self._n_ = frame.height
         known = ("submit", "start", "end")
         fields = [f for f in TraceSchema.canonical() if f.name in frame.columns]
@@ -128,6 +153,10 @@ class Trace(Surrogate):
         units = {c.name: granularity(c.values) for c in numbers}
         self.units_ = {name: unit for name, unit in units.items() if unit}
         self._follow(rng)
+
+    def _with_leaf(self, leaf: int) -> "Trace":
+        """Return an unfitted model of the same parameters but for the leaf."""
+        return Trace(**self.parameters() | {"leaf": leaf, "privacy": "fixed"})
 
     def _follow(self, rng: np.random.Generator) -> None:
         """Decide which columns follow another and grow the trees of those that do not."""
@@ -148,7 +177,7 @@ class Trace(Surrogate):
                 self._targets(name, axes[name], rng),
                 rng,
                 trees=self.trees,
-                leaf=self.leaf,
+                leaf=self.leaf_,
                 fraction=self.fraction,
             )
 
@@ -332,6 +361,8 @@ class Trace(Surrogate):
             "leaders": self.leaders_,
             "units": self.units_,
             "unit": self.unit_,
+            "leaf": self.leaf_,
+            "privacy": self.choice_ and self.choice_.to_json(),
             "holds_training_rows": True,
         }
         return meta, arrays
@@ -341,6 +372,8 @@ class Trace(Surrogate):
         self.keys_ = {name: Column.from_arrays(name, arrays) for name in meta["keys"]}
         self.drawn_, self.leaders_ = meta["drawn"], meta["leaders"]
         self.units_, self.unit_ = meta["units"], meta["unit"]
+        self.leaf_ = meta["leaf"]
+        self.choice_ = Choice.from_json(meta["privacy"])
         self.sessions_ = Sessions.from_arrays(arrays)
         self.forests_ = {
             name: LeafForest.from_arrays(f"forest.{name}", arrays) for name in meta["drawn"]
