@@ -38,7 +38,7 @@ def command(
     else:
         found = anomalies(jobs, parse_model(model).fit, folds=folds, seed=seed)
     found.save(output)
-    head = found.frame.head(top).select("job_id", "score", "share", "why")
+    head = found.frame.head(top).select("job_id", "score", "why")
     if as_json:
         print_json({"model": found.model, "output": str(output), "oddest": head.to_dicts()})
     else:

@@ -17,7 +17,7 @@ from gridtwin.models.neural.training import Rows
 __all__ = ["FinDiff"]
 
 LAYERS = {"paper": (1024, 1024, 1024, 1024), "fast": (512, 512, 512, 512)}
-FAST_SAMPLING = 100
+FAST_SAMPLING, FAST_RATE = 100, 10.0
 
 
 class FinDiff(NeuralModel):
@@ -28,10 +28,13 @@ class FinDiff(NeuralModel):
     a net takes Gaussian noise off it, and a column has the state of the nearest of its points. A
     score where there is no loose value is replaced by noise in training, so that it says nothing.
 
-    The budget ``"fast"`` takes a narrower net, and in sampling goes over five steps at once.
+    The budget ``"fast"`` takes a narrower net and a higher learning rate, and in sampling goes over
+    five steps at once.
 
     Parameters
     ----------
+    learning_rate
+        Of the optimizer; the budget ``"fast"`` takes ten times as much.
     layers
         Widths of the net; none leaves them to the budget: four of 1024 for ``"paper"``, of 512
         for ``"fast"``.
@@ -93,7 +96,8 @@ class FinDiff(NeuralModel):
         return _Net(self.layout_, self.times, layers, self.width, self.dimensions)
 
     def _optimizers(self) -> list[Optimizer]:
-        return [Adam(self.net_.parameters(), lr=self.learning_rate)]
+        faster = FAST_RATE if self.budget == "fast" else 1.0
+        return [Adam(self.net_.parameters(), lr=faster * self.learning_rate)]
 
     def _rate(self, at: int, steps: int) -> float:
         return 0.5 * (1 + math.cos(math.pi * at / steps))

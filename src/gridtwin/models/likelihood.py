@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from gridtwin.models.encoding import Cells, Encoder
 from gridtwin.models.encoding.views import continua, mixed, scores
@@ -11,8 +10,10 @@ from gridtwin.models.forest import LeafForest
 __all__ = ["leaf_surprise"]
 
 Floats = NDArray[np.float64]
-NEAR = 0.05
-"""Loose numbers are near each other if their ranks in the continuum differ by no more than this."""
+NEAR = 0.25
+"""Loose numbers are near each other if their normal scores differ by no more than this."""
+APART = 20.0
+"""States are this far from each other on a line on which a loose number is at its score."""
 
 
 def leaf_surprise(
@@ -54,10 +55,10 @@ def leaf_surprise(
 def _window(
     state: NDArray[np.int32], score: NDArray[np.float32], loose: int, near: float = 0.0
 ) -> tuple[Floats, Floats]:
-    """Return from where to where values count as the same, on a line with 2 for each state."""
-    rank = np.where(state < loose, ndtr(score.astype(np.float64)), 0.0)
+    """Return from where to where values count as the same."""
+    at = APART * state.astype(np.float64) + np.where(state < loose, score.astype(np.float64), 0.0)
     reach = np.where(state < loose, near, 0.0)
-    return 2 * state + np.maximum(rank - reach, 0.0), 2 * state + np.minimum(rank + reach, 1.0)
+    return at - reach, at + reach
 
 
 def _share(
@@ -72,7 +73,7 @@ def _share(
     end = forest.roots[tree + 1] if tree + 1 < len(forest.roots) else len(forest.first) - 1
     first = forest.first[forest.roots[tree] : end + 1]
     rows = forest.rows[first[0] : first[-1]]
-    length = 2 * donor.max() + 4  # of a line for each leaf, one after the other
+    length = donor.max() + APART  # of a line for each leaf, one after the other
     keys = np.sort(donor[rows] + length * np.repeat(np.arange(len(first) - 1), np.diff(first)))
     at = leaf - forest.roots[tree]
     low, high = (edge + length * at for edge in window)

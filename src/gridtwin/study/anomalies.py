@@ -22,18 +22,18 @@ BLOCKS = 20
 """A short trace is cut into so many blocks at least."""
 NAMED = 3
 """Columns named for a job, at most."""
-_LEAST = 1.0
-"""A column that adds less than this many nats is not named."""
+_LEAST = 10.0
+"""A column in which one of so many jobs is as odd is not named."""
 
 
 @dataclass(frozen=True)
 class Anomalies:
     """Jobs by how odd they are, the oddest first.
 
-    `frame` has ``job_id``; ``score``, the nats by which the job is less likely than the mean job;
-    ``share`` of the jobs that are at least as odd; ``why``, the values that make it odd with the
-    nats of each above the column's mean; and the nats of each column by its name with ``odd_``
-    before it. They add up to the score.
+    `frame` has ``job_id``; ``score``; ``why``, the values that make the job odd, each with how few
+    jobs are as odd in that column; and for each column, by its name with ``odd_`` before it, minus
+    the logarithm of that share. These add up to the score, as in Fisher's method of combining
+    tests: summed likelihoods would be ruled by the columns that nobody can foretell.
     """
 
     frame: pl.DataFrame
@@ -111,43 +111,47 @@ def _folds(frame: pl.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, 7]).permutation(frame.height) % folds
 
 
-def _table(jobs: JobTable, parts: pl.DataFrame) -> pl.DataFrame:
+def _table(jobs: JobTable, nats: pl.DataFrame) -> pl.DataFrame:
     """Return the frame of `Anomalies` for the nats of each value, in the order of the jobs."""
     frame = with_instants(jobs.collect())
     if not frame.height:
         raise InputError("nothing to judge, the table has no rows; check the source")
-    above = parts.to_numpy() - parts.to_numpy().mean(axis=0)
-    score = above.sum(axis=1)
-    order = np.argsort(-score, kind="stable")
-    ranked = np.sort(score)
-    share = 1 - np.searchsorted(ranked, score, "left") / len(score)
+    odd = np.column_stack([_tail(column.to_numpy()) for column in nats] or [np.zeros(len(frame))])
+    score = odd.sum(axis=1)
     columns = {
         "job_id": frame["job_id"],
         "score": score,
-        "share": share,
-        "why": _why(frame, parts.columns, above),
-    } | {f"odd_{name}": above[:, k] for k, name in enumerate(parts.columns)}
-    return pl.DataFrame(columns)[order]
+        "why": _why(frame, nats.columns, odd),
+    } | {f"odd_{name}": odd[:, k] for k, name in enumerate(nats.columns)}
+    return pl.DataFrame(columns)[np.argsort(-score, kind="stable")]
 
 
-def _why(frame: pl.DataFrame, names: list[str], above: NDArray[np.float64]) -> pl.Series:
-    """Return the values with the most nats, such as ``run_time=3 +8.1, user=ann +2.0``."""
-    most = np.argsort(-above, axis=1, kind="stable")[:, :NAMED]
+def _tail(nats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return minus the logarithm of the share of the jobs that are at least as odd."""
+    nats = np.round(nats, 6)
+    less = np.searchsorted(np.sort(nats), nats, "left")
+    return np.asarray(np.log(len(nats) / (len(nats) - less)))
+
+
+def _why(frame: pl.DataFrame, names: list[str], odd: NDArray[np.float64]) -> pl.Series:
+    """Return the oddest values, such as ``run_time=3 (1 in 800), user=ann (1 in 20)``."""
+    most = np.argsort(-odd, axis=1, kind="stable")[:, :NAMED]
     said: list[pl.Series] = []
-    for place in range(most.shape[1]):
+    for place in range(most.shape[1] if names else 0):
         words = np.full(frame.height, None, dtype=object)
         for k, name in enumerate(names):
-            rows = np.flatnonzero((most[:, place] == k) & (above[:, k] >= _LEAST))
+            rows = np.flatnonzero((most[:, place] == k) & (odd[:, k] >= np.log(_LEAST)))
             if len(rows):
-                words[rows] = _words(name, frame[name].gather(rows), above[rows, k])
+                words[rows] = _words(name, frame[name].gather(rows), np.exp(odd[rows, k]))
         said.append(pl.Series(f"{place}", words.tolist(), dtype=pl.String))
     joined = pl.concat_str(pl.all(), separator=", ", ignore_nulls=True)
     return pl.DataFrame(said).select(joined).to_series() if said else pl.Series([""] * len(frame))
 
 
-def _words(name: str, values: pl.Series, nats: NDArray[np.float64]) -> list[str]:
-    """Return what is said of a column's values."""
-    return [f"{name}={_short(v)} +{x:.1f}" for v, x in zip(values.to_list(), nats, strict=True)]
+def _words(name: str, values: pl.Series, among: NDArray[np.float64]) -> list[str]:
+    """Return what is said of a column's values, each as odd as one `among` so many."""
+    pairs = zip(values.to_list(), among, strict=True)
+    return [f"{name}={_short(value)} (1 in {n:,.0f})" for value, n in pairs]
 
 
 def _short(value: object) -> str:
