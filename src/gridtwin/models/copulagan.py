@@ -9,13 +9,12 @@ from gridtwin.models.encoding.name import Name
 from gridtwin.models.encoding.views import from_scores
 from gridtwin.models.neural import Layout
 from gridtwin.models.neural.conditional import ConditionalGAN
-from gridtwin.models.neural.layout import SCALE
 from gridtwin.models.neural.training import Rows
 
 __all__ = ["CopulaGAN"]
 
 EDGE = 4e-5
-"""Ranks stay this far from 0 and 1: a normal score within 1 after division by `SCALE`."""
+"""Ranks stay this far from 0 and 1, normal scores within 4."""
 
 
 class CopulaGAN(ConditionalGAN):
@@ -28,7 +27,7 @@ class CopulaGAN(ConditionalGAN):
     `ConditionalGAN`.
     """
 
-    fast_steps = 5000
+    reach = 4.0
 
     def _layout(self) -> Layout:
         sizes, scored = [], []
@@ -54,12 +53,12 @@ class CopulaGAN(ConditionalGAN):
 
     def _open(self, rows: Rows) -> Tensor:
         rank = rows["low"] + rows["length"] * torch.rand_like(rows["length"])
-        score = torch.special.ndtri(rank.clamp(EDGE, 1 - EDGE)) / SCALE
+        score = torch.special.ndtri(rank.clamp(EDGE, 1 - EDGE))
         return self.layout_.open({"score": score, "state": rows["state"]})
 
     def _cells(self, rows: Rows, rng: np.random.Generator) -> Cells:
         state = rows["state"].cpu().numpy()
-        cells = from_scores(self.encoder_, SCALE * rows["score"].cpu().numpy().astype(np.float64))
+        cells = from_scores(self.encoder_, rows["score"].cpu().numpy().astype(np.float64))
         for k, coder in enumerate(self.encoder_.coders.values()):
             if isinstance(coder, Name):  # which name of a bucket is drawn
                 cells.cell[:, k], cells.place[:, k] = state[:, k], rng.random(len(state))

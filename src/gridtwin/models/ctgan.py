@@ -16,7 +16,5 @@ class CTGAN(ModalModel, ConditionalGAN):
     are those of `ConditionalGAN`.
     """
 
-    fast_steps = 5000
-
     def _open(self, rows: Rows) -> Tensor:
         return self.layout_.open(rows)

@@ -21,7 +21,7 @@ MOST, LIGHTEST = 10, 0.005
 """Modes of a mixture, and the least weight that one keeps."""
 WIDE = 4.0
 """A mode reaches so many standard deviations to both sides."""
-FITTED_ON = 20_000
+FITTED_ON = 5_000
 """Values that a mixture is fitted on, drawn from all of them."""
 
 

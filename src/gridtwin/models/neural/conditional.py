@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,9 @@ class ConditionalGAN(NeuralModel):
     """
 
     epochs = 300
+    fast_steps = 4000
+    reach: ClassVar[float] = 1.0
+    """Largest score."""
     net_: "_Nets"
     _by_state: RowsByState
 
@@ -99,8 +103,8 @@ class ConditionalGAN(NeuralModel):
         critic, generator = self.net_.critic.parameters(), self.net_.generator.parameters()
         rate, betas = self.learning_rate, (0.5, 0.9)
         return [
-            Adam(critic, lr=rate, betas=betas),
-            Adam(generator, lr=rate, betas=betas, weight_decay=1e-6),
+            Adam(critic, lr=rate, betas=betas, fused=True),
+            Adam(generator, lr=rate, betas=betas, weight_decay=1e-6, fused=True),
         ]
 
     def _train(self, course: Course) -> int:
@@ -122,13 +126,16 @@ class ConditionalGAN(NeuralModel):
             rows = {name: tensor[index] for name, tensor in course.rows.items()}
             of_fake, (then, _) = asked, self._by_state.draw(count)
         with torch.no_grad():
-            fake = net.seen(heads(self.layout_, net(of_fake), TAU), of_fake)
+            fake = net.seen(self._made(net(of_fake)), of_fake)
         fake = fake[torch.arange(count, device=fake.device) % len(fake)]
         pairs = {"real": net.seen(self._open(rows), asked), "fake": fake}
         return {
             **self._descend(critic, self._criticism, pairs),
             **self._descend(generator, self._creation, {"asked": then}),
         }
+
+    def _made(self, out: Tensor) -> Tensor:
+        return heads(self.layout_, out, TAU, self.reach)
 
     def _criticism(self, pairs: Rows) -> Mapping[str, Tensor]:
         critic, real, fake = self.net_.critic, pairs["real"], pairs["fake"]
@@ -141,12 +148,12 @@ class ConditionalGAN(NeuralModel):
     def _creation(self, rows: Rows) -> Mapping[str, Tensor]:
         net, asked = self.net_, rows["asked"]
         out = net(asked)
-        scores = net.critic(net.seen(heads(self.layout_, out, TAU), asked))
+        scores = net.critic(net.seen(self._made(out), asked))
         return {"the generator": -scores.mean(), **net.conditions.losses(out, asked)}
 
     def _generate(self, n: int) -> Rows:
         out = self.net_(self.net_.conditions.draw(n))
-        return self.layout_.close(heads(self.layout_, out, TAU))
+        return self.layout_.close(self._made(out))
 
 
 class _Nets(nn.Module):

@@ -83,11 +83,12 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], rows: Tensor, pack: int
     return torch.mean((norm - 1) ** 2)
 
 
-def heads(layout: Layout, out: Tensor, tau: float = 0.2) -> Tensor:
+def heads(layout: Layout, out: Tensor, tau: float = 0.2, reach: float = 1.0) -> Tensor:
     """Return opened rows, (batch, width), from a generator's output of that shape.
 
-    A score is a tanh; states are drawn by Gumbel-softmax with temperature `tau`. Where the state
-    has no score, the score is 0 as it is in training rows. `Layout.close` makes rows of it.
+    A score is a tanh, bent at `reach`; states are drawn by Gumbel-softmax with temperature `tau`.
+    Where the state has no score, the score is 0 as it is in training rows. `Layout.close` makes
+    rows of it.
     """
     parts = [out] * len(layout.blocks)
     loose: dict[int, Tensor] = {}
@@ -97,7 +98,8 @@ def heads(layout: Layout, out: Tensor, tau: float = 0.2) -> Tensor:
             loose[block.index] = parts[k][:, : layout.continua[block.index]].sum(1, keepdim=True)
     for k, block in enumerate(layout.blocks):
         if block.kind == "score":
-            parts[k] = torch.tanh(out[:, block.place]) * loose.get(block.index, 1.0)
+            score = reach * torch.tanh(out[:, block.place] / reach)
+            parts[k] = score * loose.get(block.index, 1.0)
     return torch.cat(parts, 1)
 
 
