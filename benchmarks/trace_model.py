@@ -26,7 +26,6 @@ from gridtwin.metrics.sites import sites_of
 from gridtwin.trace.derive import machine_size
 from gridtwin.trace.split import by_row, by_session
 
-
 SHOWN = ("c2st", "dcr_share", "dcr_share_sessions", "interarrival", "acf", "load")
 QUEUES = ("wait_easy", "slowdown_easy", "wait_fcfs", "slowdown_fcfs")
 

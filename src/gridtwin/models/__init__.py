@@ -41,6 +41,7 @@ _models = Registry(
             "columns",
             "encoding",
             "forest",
+            "holdout",
             "likelihood",
             "neural",
             "relations",
