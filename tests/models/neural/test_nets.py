@@ -7,7 +7,13 @@ import pytest
 import gridtwin
 from gridtwin.trace import JobTable
 
-STEPS = {"tvae": 1500, "arn": 300}
+STEPS = {"tvae": 1500, "arn": 300, "realtabformer": 400, "tabddpm": 300, "findiff": 1000}
+SMALL = {
+    "realtabformer": {"layers": 1, "width": 64, "batch": 50, "learning_rate": 2e-4},
+    "tabddpm": {"budget": "fast", "sampling": 50},
+    "findiff": {"budget": "fast", "sampling": 50, "layers": (256, 256), "learning_rate": 3e-4},
+}
+"""Other parameters, where the default is too large for a test."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,8 @@ def related():
 
 @pytest.mark.parametrize("name", STEPS)
 def test_marginals_and_relations_are_learnt(name, related):
-    model = gridtwin.models.get(name)(steps=STEPS[name], batch=250).fit(related)
+    parameters = {"steps": STEPS[name], "batch": 250, **SMALL.get(name, {})}
+    model = gridtwin.models.get(name)(**parameters).fit(related)
     sample, real = model.sample(4000, seed=1).collect(), related.collect()
     for value in (1, 2, 64, 128):
         share = (sample["cores_req"] == value).mean()
