@@ -51,7 +51,7 @@ class FinDiff(NeuralModel):
     """
 
     epochs = 500
-    fast_steps = 4000
+    fast_steps = 3000
     net_: "_Net"
 
     def __init__(

@@ -67,7 +67,7 @@ class TabDDPM(NeuralModel):
     The others are those of `NeuralModel`.
     """
 
-    fast_steps = 4000
+    fast_steps = 3000
     net_: "_Net"
 
     def __init__(

@@ -7,7 +7,7 @@ import pytest
 import gridtwin
 from gridtwin.trace import JobTable
 
-STEPS = {"tvae": 1500, "arn": 300, "realtabformer": 400, "tabddpm": 300, "findiff": 1000}
+STEPS = {"tvae": 1500, "arn": 300, "realtabformer": 400, "tabddpm": 300, "findiff": 1500}
 SMALL = {
     "realtabformer": {"layers": 1, "width": 64, "batch": 50, "learning_rate": 2e-4},
     "tabddpm": {"budget": "fast", "sampling": 50},
