@@ -7,8 +7,16 @@ import pytest
 import gridtwin
 from gridtwin.trace import JobTable
 
-STEPS = {"tvae": 1500, "arn": 300, "realtabformer": 400, "tabddpm": 300, "findiff": 1500}
+STEPS = {
+    "tvae": 1500,
+    "arn": 300,
+    "realtabformer": 400,
+    "tabddpm": 300,
+    "findiff": 1500,
+    "ctgan": 800,
+}
 SMALL = {
+    "ctgan": {"layers": (64, 64), "learning_rate": 5e-4},
     "realtabformer": {"layers": 1, "width": 64, "batch": 50, "learning_rate": 2e-4},
     "tabddpm": {"budget": "fast", "sampling": 50},
     "findiff": {"budget": "fast", "sampling": 50, "layers": (256, 256), "learning_rate": 3e-4},
