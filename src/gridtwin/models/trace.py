@@ -69,7 +69,8 @@ class Trace(Surrogate):
         Trees a column.
     leaf
         Smallest number of training rows in a leaf: smaller is closer to the rows, larger more
-        private.
+        private. A quarter of it for what is known at submit, which decides the queues and hardly
+        tells rows apart.
     fraction
         Part of the rows that a tree sees.
     session_gap
@@ -172,12 +173,13 @@ class Trace(Surrogate):
         self.forests_ = {}
         for i, name in enumerate(self.drawn_):
             X = np.column_stack([context, *(axes[other] for other in self.drawn_[:i])])
+            asked = TraceSchema.canonical()[name].known == "submit"
             self.forests_[name] = LeafForest.grow(
                 X,
                 self._targets(name, axes[name], rng),
                 rng,
                 trees=self.trees,
-                leaf=self.leaf_,
+                leaf=max(1, self.leaf_ // 4) if asked else self.leaf_,
                 fraction=self.fraction,
             )
 
