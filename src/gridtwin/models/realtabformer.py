@@ -58,7 +58,7 @@ class REaLTabFormer(NeuralModel):
     """
 
     epochs = 1000
-    fast_steps = 5000
+    fast_steps = 6000
     net_: Causal
 
     def __init__(
