@@ -47,13 +47,13 @@ def rare(function: Compiled) -> Compiled:
     return _njit(function, _nrt=False, error_model="numpy", no_cpython_wrapper=True)
 
 
-def sources() -> str:
-    """Return a fingerprint of the kernels' sources.
+def sources(folder: Path | None = None) -> str:
+    """Return a fingerprint of the sources of the kernels in a folder, by default this one.
 
     Numba notices changes of the file of a compiled function, not of the files of what it calls. A
     function that refers to this text as a variable of its maker is compiled anew when any changes.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("[!p]*.py")):  # but plain ones
+    for path in sorted((folder or Path(__file__).parent).glob("[!p]*.py")):  # but plain ones
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The batch machine: queueing policies on one machine, many short sequences of jobs."""
