@@ -134,3 +134,11 @@ def test_numbers_do_not_pile_up_at_their_ends():
     assert (sample <= low).mean() < 0.01
     assert (sample >= high).mean() < 0.01
     assert sample.n_unique() > 3900
+
+
+@pytest.mark.parametrize("name", ["tabddpm", "findiff"])
+def test_rows_can_be_kept_private(name, jobs):
+    small = {"steps": 2, "batch": 32, "layers": (32,), "sampling": 3}
+    model = gridtwin.models.get(name)(budget="fast", epsilon=5.0, **small).fit(jobs)
+    assert 0 < model.trained_["privacy"]["epsilon"] <= 5.0
+    assert len(model.sample(5)) == 5
