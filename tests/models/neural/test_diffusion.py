@@ -142,3 +142,13 @@ def test_rows_can_be_kept_private(name, jobs):
     model = gridtwin.models.get(name)(budget="fast", epsilon=5.0, **small).fit(jobs)
     assert 0 < model.trained_["privacy"]["epsilon"] <= 5.0
     assert len(model.sample(5)) == 5
+
+
+@pytest.mark.parametrize("name", ["tabddpm", "findiff"])
+def test_constant_columns_need_no_net(name):
+    frame = pl.DataFrame({"job_id": ["a", "b"], "run_time": [3.0, 3.0]})
+    model = gridtwin.models.get(name)(budget="fast").fit(JobTable.from_frame(frame))
+    assert model.sample(3).collect()["run_time"].to_list() == [3.0] * 3
+    if name == "tabddpm":
+        found = model.surprise(JobTable.from_frame(frame.with_columns(run_time=pl.lit(4.0))))
+        assert (found["run_time"] > 1.0).all()
