@@ -5,10 +5,13 @@
 DATA is the folder of real traces; `FILES` says where each is. Models that this installation does
 not have are left out and named. The same as `gridtwin benchmark` with the groups ``utility`` and
 ``paper``; of the PanDA-like example 150 days are made and 200,000 jobs drawn. The trace model on
-further traces: ``--models trace --traces kth hpc2n ctc helios philly --samples 20``.
+further traces: ``--models trace --traces kth hpc2n ctc helios philly --samples 20``. Nets are
+trained with the budget ``fast`` unless ``--budget paper`` says otherwise; a trace and model whose
+evaluation is in OUT already is not run again.
 """
 
 import argparse
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from peers import jobs_of, machine_of
 import gridtwin
 from gridtwin import models
 from gridtwin.metrics.base import GROUPS, subsample
-from gridtwin.study import benchmark
+from gridtwin.study.benchmark import Contender, benchmark
 from gridtwin.trace import JobTable
 from gridtwin.trace.examples import load
 
@@ -60,28 +63,40 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="jobs of a trace, at most")
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--groups", nargs="+", default=GROUPS)
+    parser.add_argument("--budget", default="fast", choices=("fast", "paper"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     there = [name for name in args.models if name in models.names()]
     print("models not installed:", ", ".join(set(args.models) - set(there)) or "none")
-    for name in args.traces:  # one at a time: a long run that ends early leaves whole tables
+    for name in args.traces:
+        table = pl.concat([judged(name, model, args) for model in there], how="diagonal")
+        table = table.unique("model", keep="first", maintain_order=True)  # the references
+        print(f"\n{name}")
+        with pl.Config(
+            tbl_rows=-1, tbl_cols=-1, tbl_width_chars=250, tbl_hide_dataframe_shape=True
+        ):
+            print(table.select(column for column in SHOWN if column in table.columns))
+
+
+def judged(name: str, model: str, args: argparse.Namespace) -> pl.DataFrame:
+    """Return the rows of one trace and model, from OUT if they are there."""
+    file = args.out / name / f"{model}.parquet"
+    if not file.is_file():
         jobs = table_of(name, args.data, args.seed)
+        parameters = inspect.signature(models.get(model)).parameters
+        settings = {"budget": args.budget} if "budget" in parameters else {}
         result = benchmark(
-            there,
+            [Contender(model, settings, label=model)],
             {name: jobs},
-            args.out / name,
+            args.out,
             cores={name: machine_of(jobs)} if name in ("helios", "philly") else {},
             rows=args.rows,
             samples=args.samples,
             groups=args.groups,
             seed=args.seed,
         )
-        shown = [column for column in SHOWN if column in result.table.columns]
-        print(f"\n{name}")
-        with pl.Config(
-            tbl_rows=-1, tbl_cols=-1, tbl_width_chars=250, tbl_hide_dataframe_shape=True
-        ):
-            print(result.table.select(shown))
+        result.table.write_parquet(file)
+    return pl.read_parquet(file)
 
 
 if __name__ == "__main__":

@@ -66,12 +66,20 @@ class ARN(NeuralModel):
         steps: int = 0,
         batch: int = 128,
         learning_rate: float = 5e-3,
+        epsilon: float = 0.0,
+        delta: float = 0.0,
         width: int = 256,
         dropout: float = 0.5,
         natural: float = 0.5,
     ) -> None:
         super().__init__(
-            seed=seed, budget=budget, steps=steps, batch=batch, learning_rate=learning_rate
+            seed=seed,
+            budget=budget,
+            steps=steps,
+            batch=batch,
+            learning_rate=learning_rate,
+            epsilon=epsilon,
+            delta=delta,
         )
         self.width = width
         self.dropout = dropout
@@ -94,7 +102,7 @@ class ARN(NeuralModel):
     def _rows(self, cells: Cells) -> Rows:
         """Return the training rows; those that are held out are kept aside."""
         view = torch.from_numpy(tokens(self.encoder_, cells).astype(np.int64))
-        count = min(int(HELD * len(view)), HELD_MOST)
+        count = 0 if self.epsilon else min(int(HELD * len(view)), HELD_MOST)
         order = torch.randperm(len(view))
         held = {"token": view[order[:count]], "rank": self._ranks(count)}
         self._held = {name: t.to(device()) for name, t in held.items()} if count else {}

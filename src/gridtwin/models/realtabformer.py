@@ -70,13 +70,21 @@ class REaLTabFormer(NeuralModel):
         steps: int = 0,
         batch: int = 8,
         learning_rate: float = 5e-5,
+        epsilon: float = 0.0,
+        delta: float = 0.0,
         layers: int = 0,
         width: int = 0,
         dropout: float = 0.1,
         mask: float = 0.1,
     ) -> None:
         super().__init__(
-            seed=seed, budget=budget, steps=steps, batch=batch, learning_rate=learning_rate
+            seed=seed,
+            budget=budget,
+            steps=steps,
+            batch=batch,
+            learning_rate=learning_rate,
+            epsilon=epsilon,
+            delta=delta,
         )
         self.layers = layers
         self.width = width
@@ -114,7 +122,7 @@ class REaLTabFormer(NeuralModel):
         """Return the training rows; those that are held out are kept aside."""
         order = torch.randperm(len(cells)).numpy()
         count = min(int(HELD * len(cells)), HELD_MOST)
-        count *= count >= FEWEST
+        count *= count >= FEWEST and not self.epsilon
         held, own = cells[order[:count]], cells[order[count:]]
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         self._critic = Critic.of(self.encoder_, held, own, rng) if count else None

@@ -13,7 +13,7 @@ from gridtwin.core.errors import InputError
 from gridtwin.models.neural import private
 from gridtwin.models.neural.private import Budget, descend, make_private
 
-NETS = ("tvae",)
+NETS = ("tvae", "ctgan", "copulagan", "tabddpm", "findiff", "arn", "realtabformer")
 
 
 def moved(rows, *, noise, limit=None, monkeypatch=None):
@@ -69,7 +69,7 @@ def test_less_epsilon_is_more_noise():
 
 @pytest.mark.parametrize("name", NETS)
 def test_what_is_covered_is_stated(name, jobs, tmp_path):
-    model = gridtwin.models.get(name)(steps=4, batch=50, epsilon=3.0).fit(jobs)
+    model = gridtwin.models.get(name)(steps=2, batch=20, budget="fast", epsilon=3.0).fit(jobs)
     model.save(tmp_path)
     stated = json.loads((tmp_path / "model.json").read_text())["state"]["trained"]["privacy"]
     assert 0 < stated["epsilon"] <= 3.0

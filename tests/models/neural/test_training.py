@@ -121,3 +121,9 @@ def test_constant_columns_train_nothing():
     model = TVAE().fit(JobTable.from_frame(frame))
     assert model.trained_ == {"steps": 0}
     assert model.sample(4).collect()["run_time"].to_list() == [3.0] * 4
+
+
+def test_one_bucket_of_rare_names_is_not_one_name():
+    frame = pl.DataFrame({"job_id": list("abcd"), "user": ["u", "v", "w", "x"]})
+    sample = gridtwin.models.get("tvae")().fit(JobTable.from_frame(frame)).sample(200, seed=0)
+    assert sample.collect()["user"].n_unique() == 4

@@ -234,7 +234,7 @@ class NeuralModel(RowModel):
     def _draw(self, n: int, rng: np.random.Generator) -> Cells:
         seed = int(rng.integers(2**62))
         shape = (n, len(self.encoder_.coders))
-        cells = Cells(np.zeros(shape, dtype=np.int32), np.full(shape, 0.5))
+        cells = Cells(np.zeros(shape, dtype=np.int32), rng.random(shape))
         if not self.layout_.blocks:
             return cells
         self.net_.to(device()).eval()

@@ -31,7 +31,7 @@ class Causal(nn.Module):
 
     def __init__(self, sizes: tuple[int, ...], layers: int, width: int, dropout: float) -> None:
         super().__init__()
-        heads = max(1, width // HEAD)
+        self.heads = heads = max(1, width // HEAD)
         length = torch.tensor(sizes)
         self.symbols = nn.Embedding(2 + sum(sizes), width)
         self.places = nn.Embedding(len(sizes), width)
@@ -55,13 +55,13 @@ class Causal(nn.Module):
         x = self.dropout(self.symbols(symbols) + self.places.weight)
         for block in self.blocks:
             x = block(x)
-        out = self.norm(x) @ self.symbols.weight.T
+        out: Tensor = self.norm(x) @ self.symbols.weight.T
         return out.masked_fill(~self.own, -torch.inf)
 
     def cache(self, n: int) -> Cache:
         """Return room for what the layers note of `n` strings."""
-        weight = self.places.weight
-        shape = (n, self.blocks[0].heads, len(weight), weight.shape[1] // self.blocks[0].heads)
+        weight: Tensor = self.places.weight
+        shape = (n, self.heads, len(weight), weight.shape[1] // self.heads)
         return [(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.blocks]
 
     def next(self, strings: Tensor, at: int, cache: Cache) -> Tensor:

@@ -46,9 +46,8 @@ class Critic:
         few = rng.permutation(len(base))[:BASE_MOST]
         rows = _ranks(encoder, base[few])
         own = np.sort(_closest(_ranks(encoder, held[:HELD_MOST]), rows, _named(encoder)))
-        drawn = [
-            _excess(*(rng.choice(own, len(own)) for _ in range(2)), own) for _ in range(ROUNDS)
-        ]
+        pairs = ((rng.choice(own, len(own)), rng.choice(own, len(own))) for _ in range(ROUNDS))
+        drawn = [_excess(one, two, own) for one, two in pairs]
         return cls(encoder, rows, own, float(np.quantile(drawn, SURE)))
 
     def excess(self, sample: Cells) -> float:

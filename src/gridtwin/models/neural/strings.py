@@ -120,8 +120,9 @@ class Strings:
             return (symbols == 0) | split[before][:, None]
         if not word.digits:
             return symbols.expand(len(strings), -1) >= 0
-        first = (before[:, None] * 10 + symbols) * 10 ** (word.digits - 1 - i)
-        return first < word.size
+        rest = 10 ** (word.digits - 1 - i)
+        allowed: Tensor = (before[:, None] * 10 + symbols) * rest < word.size
+        return allowed
 
 
 def _cells_of(masks: list[NDArray[np.bool_] | None]) -> list[int]:
