@@ -28,7 +28,7 @@ _HELD = (
     *_LABELS,
     *_TIMES,
 )
-_NUMBER = r"^(0|[1-9]\d{0,17})$"
+_NUMBER = r"^(0|[1-9][0-9]{0,17})$"
 _LAST = 253402300799  # the last second of the year 9999
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from gridtwin.core.errors import FormatError
-from gridtwin.trace.readers import read
+from gridtwin.trace.readers import canonical_csv, read
 from gridtwin.trace.sources import ingest
 
 RECORD = "{} 0 -1 10 1 -1 -1 1 -1 -1 1 1 1 -1 {} -1 -1 -1\n"
@@ -90,3 +90,31 @@ def test_nested_values_of_any_type_are_read(values, kind, tmp_path, capfd):
     frame.write_parquet(tmp_path / "jobs.parquet")
     assert len(read(tmp_path / "jobs.parquet", rejects=tmp_path / "rejects.csv")) == 2
     assert capfd.readouterr().err == ""
+
+
+def test_a_mark_of_utf8_counts_only_where_the_file_begins(tmp_path):
+    path = tmp_path / "jobs.csv"
+    path.write_bytes(b"job_id,run_time\n1,5.0\n" + "\ufeff".encode())
+    jobs = read(path)
+    assert (jobs.provenance.rows_read, jobs.provenance.dropped) == (2, {"malformed line": 1})
+    pieces = sum(scan.frame.collect().height for scan in canonical_csv.batches(path))
+    assert pieces == jobs.provenance.rows_read
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tres"),
+    [
+        ("\uff11", "mem=1.2.3M"),
+        ("\u0663", "mem=.,node=1"),
+        ("2", "mem=16\uff11M"),
+        ("2", "mem=..G"),
+    ],
+)
+def test_slurm_numbers_are_plain_digits(nodes, tres, tmp_path):
+    path = tmp_path / "jobs.txt"
+    names = "JobID|User|State|Submit|Start|End|ElapsedRaw|AllocCPUS|ReqNodes|NNodes|ReqTRES"
+    times = "2024-03-01T08:01:00|2024-03-01T08:01:00|2024-03-01T08:02:40"
+    path.write_text(f"{names}\n1|ann|COMPLETED|{times}|100|4|{nodes}|2|{tres}\n")
+    jobs = read(path).collect()
+    assert jobs["nodes_req"].to_list() == [2]
+    assert jobs.get_column("memory_req", default=pl.Series([None])).to_list() == [None]

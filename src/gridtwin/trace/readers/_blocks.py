@@ -91,6 +91,10 @@ def read_tables(
         raise FormatError(f"{path} is empty; expected a header line and job records")
 
 
+_MARK = "\ufeff".encode()
+"""What a file of UTF-8 may begin with."""
+
+
 def _blocks(path: Path, size: int) -> Iterator[tuple[bytes, bool]]:
     """Yield the bytes of a file, decompressed, in blocks of whole lines; tell which is the last."""
     with path.open("rb") as plain:
@@ -115,7 +119,7 @@ def _blocks(path: Path, size: int) -> Iterator[tuple[bytes, bool]]:
 
 def _past_blank(block: bytes) -> int:
     """Return where the first line that is not blank begins."""
-    text = block.removeprefix(b"\xef\xbb\xbf")
+    text = block.removeprefix(_MARK)
     mark = len(block) - len(text)
     return len(block) if not text.strip() else mark + text.rfind(b"\n", 0, _first_word(text)) + 1
 
@@ -138,6 +142,8 @@ def _quick(
 ) -> pl.DataFrame | None:
     """Return the rows of a block that Polars' parser can be trusted with, else None."""
     if len(names) < 2 or not block or any(mark in block for mark in (b'"', b"\0", b"\r")):
+        return None
+    if block.startswith(_MARK):
         return None
     try:
         frame = pl.read_csv(
@@ -168,6 +174,8 @@ def _careful(
     A record whose quotes are still open at the end of the block is left for the next one.
     """
     text, notes = decoded(block)
+    if block.startswith(_MARK):  # which counts only where the file begins
+        text = "\ufeff" + text
     lines = pl.DataFrame({RAW: text.split("\n")}, schema={RAW: pl.String})
     lines = lines.with_row_index(LINE, offset=line).with_columns(pl.col(LINE).cast(pl.Int64))
     end = line + len(lines)

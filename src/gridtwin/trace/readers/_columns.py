@@ -8,7 +8,7 @@ from gridtwin.trace.readers._text import REJECT
 
 __all__ = ["identity", "nonzero", "numbers", "reject", "seconds", "times"]
 
-_ZONED = r"[T ]\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)$"
+_ZONED = r"[T ][0-9][0-9]:[0-9][0-9].*(Z|[+-][0-9][0-9]:?[0-9][0-9])$"
 _TIMES = (
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%d %H:%M",
@@ -58,8 +58,8 @@ def times(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
 def seconds(column: str) -> pl.Expr:
     """Return a duration ``[D-]HH:MM:SS[.s]``, ``MM:SS[.s]`` or ``D-HH[:MM]`` in seconds."""
     text = pl.col(column)
-    days = text.str.extract(r"^(\d+)-", 1).cast(pl.Float64, strict=False)
-    clock = text.str.replace(r"^\d+-", "").str.split(":")
+    days = text.str.extract(r"^([0-9]+)-", 1).cast(pl.Float64, strict=False)
+    clock = text.str.replace(r"^[0-9]+-", "").str.split(":")
     part = [clock.list.get(i, null_on_oob=True).cast(pl.Float64, strict=False) for i in range(3)]
     three = part[0] * 3600 + part[1] * 60 + part[2]
     two = (
@@ -81,9 +81,9 @@ def nonzero(column: str) -> pl.Expr:
 def identity(column: str) -> pl.Expr:
     """Return an id as text: whole numbers without a float's point or exponent."""
     text = pl.col(column)
-    power = text.str.contains(r"^\d(\.\d+)?[eE]\+\d\d?$|^\d\.\d+[eE]\d\d?$")
+    power = text.str.contains(r"^[0-9](\.[0-9]+)?[eE]\+[0-9][0-9]?$|^[0-9]\.[0-9]+[eE][0-9][0-9]?$")
     whole = text.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.String)
-    plain = text.str.replace(r"^(-?\d+)\.0*$", "$1")
+    plain = text.str.replace(r"^(-?[0-9]+)\.0*$", "$1")
     return pl.when(power).then(pl.coalesce(whole, text)).otherwise(plain)
 
 

@@ -92,7 +92,7 @@ _NOT_SET = 86400.0 * 365  # databases write 1970-01-01 for a time that was never
 _MINUTE = 61.0  # times may be cut to minutes at both ends
 _HS06_CAP = 999_999_999
 # parts of official dataset names, which may stand inside the free text of a user's job name
-_PROJECT = r"(?:^|[.:])((?:data|mc)\d\d_[0-9A-Za-z]+|valid\d)\."
+_PROJECT = r"(?:^|[.:])((?:data|mc)[0-9][0-9]_[0-9A-Za-z]+|valid[0-9])\."
 _STEP = r"\.(deriv|merge|recon|evgen|simul|digit|PhysCont|daq)\."
 _TYPE = r"[._](DAOD_[A-Z0-9]+|DRAW_[A-Z0-9]+|D?AOD|D?ESD|EVNT|HITS|RDO|RAW)(?:[._]|$)"
 
@@ -120,7 +120,7 @@ def derived(rows: pl.DataFrame) -> pl.DataFrame:
     """Return repaired rows with what several canonical columns need: cores, end, run time."""
     col = pl.col
     start, submit = col("starttime"), col("creationtime")
-    metrics = col("jobmetrics").str.extract(r"(?i)(?:^|\s)(?:actual)?coreCount=(\d+)")
+    metrics = col("jobmetrics").str.extract(r"(?i)(?:^|\s)(?:actual)?coreCount=([0-9]+)")
     named = metrics.cast(pl.Float64, strict=False)
     cores = pl.when(col("corecount") != 0).then(col("corecount")).otherwise(1.0)
     used = pl.coalesce(nonzero("actualcorecount"), pl.when(named > 0).then(named), cores)
@@ -193,7 +193,7 @@ def canonical(rows: pl.DataFrame) -> pl.DataFrame:
     closed = (col("_status") == "closed").fill_null(value=False)
     columns = {
         "job_id": col("pandaid"),
-        "task_id": pl.coalesce(_real("jeditaskid"), col("jobname").str.extract(r"^(.+)/\.\d+$")),
+        "task_id": pl.coalesce(_real("jeditaskid"), col("jobname").str.extract(r"^(.+)/\.[0-9]+$")),
         "attempt": col("attemptnr"),
         "parent_id": _real("parentid"),
         "user": pl.coalesce(

@@ -107,8 +107,10 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
     elapsed = pl.coalesce(col("elapsedraw"), seconds("elapsed"))
     end = pl.when(start.is_not_null() & ~open_).then("end")
     cores = pl.coalesce(nonzero("reqcpus"), _tres("reqtres", "cpu"), nonzero("ncpus"))
-    nodes = pl.coalesce(col("reqnodes").str.extract(r"^(\d+)").cast(pl.Float64), nonzero("nnodes"))
-    array = pl.coalesce("jobid", "jobidraw").str.extract(r"^(\d+)_")
+    nodes = pl.coalesce(
+        col("reqnodes").str.extract(r"^([0-9]+)").cast(pl.Float64), nonzero("nnodes")
+    )
+    array = pl.coalesce("jobid", "jobidraw").str.extract(r"^([0-9]+)_")
     again = pl.when(col("_attempt") > 0).then(pl.format("{}#{}", "_job", "_attempt"))
     limit = pl.coalesce(nonzero("timelimitraw") * 60, seconds("timelimit"))
     return rows.select(
@@ -146,7 +148,7 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _memory(column: str) -> pl.Expr:
     """Return an amount such as ``1.5G``, ``4000Mc`` or ``0`` in MB; without a letter it is MB."""
-    amount = pl.col(column).str.extract(r"^([\d.]+)[KMGTP]?[nc]?$").cast(pl.Float64, strict=False)
+    amount = pl.col(column).str.extract(r"^([0-9.]+)[KMGTP]?[nc]?$").cast(pl.Float64, strict=False)
     unit = pl.col(column).str.extract(r"([KMGTP])[nc]?$")
     return amount * unit.replace_strict(_UNITS, default=1.0, return_dtype=pl.Float64)
 
@@ -156,23 +158,27 @@ def _requested_memory(cores: pl.Expr, nodes: pl.Expr) -> pl.Expr:
     each = pl.col("reqmem").str.extract(r"([nc])$")
     times_ = pl.when(each == "c").then(cores).when(each == "n").then(nodes).otherwise(1.0)
     asked = _memory("reqmem")
-    total = pl.col("reqtres").str.extract(r"(?:^|,)mem=([\d.]+)[KMGTP]?").cast(pl.Float64)
-    unit = pl.col("reqtres").str.extract(r"(?:^|,)mem=[\d.]+([KMGTP])")
+    total = (
+        pl.col("reqtres")
+        .str.extract(r"(?:^|,)mem=([0-9.]+)[KMGTP]?")
+        .cast(pl.Float64, strict=False)
+    )
+    unit = pl.col("reqtres").str.extract(r"(?:^|,)mem=[0-9.]+([KMGTP])")
     total = total * unit.replace_strict(_UNITS, default=1.0, return_dtype=pl.Float64)
     return pl.coalesce(pl.when(asked > 0).then(asked * times_), pl.when(total > 0).then(total))
 
 
 def _tres(column: str, key: str) -> pl.Expr:
     """Return the count of one resource in a TRES string such as ``cpu=4,node=1``."""
-    return pl.col(column).str.extract(rf"(?:^|,){key}=(\d+)").cast(pl.Float64, strict=False)
+    return pl.col(column).str.extract(rf"(?:^|,){key}=([0-9]+)").cast(pl.Float64, strict=False)
 
 
 def _gpus(column: str) -> pl.Expr:
     """Return ``gres/gpu``, else the sum over the kinds ``gres/gpu:kind``; 0 where none is named."""
     kinds = (
         pl.col(column)
-        .str.extract_all(r"gres/gpu:[^=,]+=\d+")
-        .list.eval(pl.element().str.extract(r"=(\d+)").cast(pl.Float64))
+        .str.extract_all(r"gres/gpu:[^=,]+=[0-9]+")
+        .list.eval(pl.element().str.extract(r"=([0-9]+)").cast(pl.Float64))
     )
     return pl.coalesce(_tres(column, "gres/gpu"), kinds.list.sum())
 
@@ -182,7 +188,7 @@ def _errors() -> pl.Expr:
     words = []
     for column, name in (("exitcode", ""), ("derivedexitcode", "derived_")):
         for part, group in (("exit", 1), ("signal", 2)):
-            number = pl.col(column).str.extract(r"^(\d+):(\d+)$", group)
+            number = pl.col(column).str.extract(r"^([0-9]+):([0-9]+)$", group)
             words.append(pl.when(number != "0").then(pl.lit(f"{name}{part}:") + number))
     codes = pl.concat_list(words).list.drop_nulls()
     return pl.when(pl.col("exitcode").is_not_null()).then(codes)

@@ -114,15 +114,15 @@ def _set(column: str) -> pl.Expr:
 
 def _tres(column: str, key: int) -> pl.Expr:
     """Return the value of one key of a TRES string such as ``1=20,2=170000,4=1``."""
-    return pl.col(column).str.extract(rf"(?:^|,){key}=(\d+)").cast(pl.Float64, strict=False)
+    return pl.col(column).str.extract(rf"(?:^|,){key}=([0-9]+)").cast(pl.Float64, strict=False)
 
 
 def _gpus(column: str) -> pl.Expr:
     """Return the GPUs of all kinds (keys from 1001 up); 0 where only others are named."""
     found = (
         pl.col(column)
-        .str.extract_all(r"(?:^|,)1\d\d\d=\d+")
-        .list.eval(pl.element().str.extract(r"=(\d+)").cast(pl.Float64))
+        .str.extract_all(r"(?:^|,)1[0-9][0-9][0-9]=[0-9]+")
+        .list.eval(pl.element().str.extract(r"=([0-9]+)").cast(pl.Float64))
     )
     return found.list.sum()
 
