@@ -86,4 +86,4 @@ def test_command_table_of_the_readme_is_complete():
     commands = {command.name for command in app.registered_commands}
     commands |= {group.name for group in app.registered_groups}
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert commands == set(re.findall(r"^\| `gridtwin (\w+)", text, re.MULTILINE))
+    assert commands == set(re.findall(r"^\| `gridtwin ([\w-]+)", text, re.MULTILINE))

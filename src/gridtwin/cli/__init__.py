@@ -19,12 +19,14 @@ from gridtwin.cli import (
     benchmark,
     calibrate,
     check,
+    compare_policies,
     demo,
     evaluate,
     example,
     export,
     ingest,
     platform,
+    policies,
     report,
     sample,
     simulate,
@@ -53,12 +55,14 @@ for module in (
     evaluate,
     benchmark,
     simulate,
+    policies,
+    compare_policies,
     export,
     report,
     example,
     demo,
 ):
-    app.command(module.__name__.rpartition(".")[2])(module.command)
+    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 app.add_typer(platform.app, name="platform")
 
 

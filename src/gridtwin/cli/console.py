@@ -11,7 +11,17 @@ import typer
 if TYPE_CHECKING:
     from gridtwin.trace import JobTable
 
-__all__ = ["Cores", "Json", "Seed", "number", "print_json", "print_table", "read", "say"]
+__all__ = [
+    "Cores",
+    "Json",
+    "Seed",
+    "json_text",
+    "number",
+    "print_json",
+    "print_table",
+    "read",
+    "say",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
@@ -35,9 +45,14 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def json_text(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON; what that has no number for (NaN, infinity) becomes null."""
+    return json.dumps(_plain(document), indent=2, allow_nan=False)
+
+
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print a document on stdout; what JSON has no number for (NaN, infinity) becomes null."""
-    typer.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
+    """Print a document on stdout, as `json_text` has it."""
+    typer.echo(json_text(document))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

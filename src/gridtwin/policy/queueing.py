@@ -8,13 +8,14 @@ where the file counts with ``compat="rlscheduler"``; they change when a trace is
 
 import math
 from dataclasses import dataclass, replace
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError, UnknownNameError
 from gridtwin.policy.batch.call import Score, address_of, score_all
-from gridtwin.sim.policies import Policy, ScoreOf, refuse, register
+from gridtwin.sim.policies import Backfill, Policy, ScoreOf, refuse, register
 
 __all__ = [
     "CONSERVATIVE",
@@ -187,19 +188,19 @@ def find(name: str) -> Queueing:
     return QUEUEING[name]
 
 
-def splitting(name: str) -> tuple[Queueing, str]:
+def splitting(name: str) -> tuple[Queueing, Backfill]:
     """Return the policy and the backfilling of a name such as ``sjf+easy``.
 
     ``easy`` and ``conservative`` alone are ``fcfs`` with that.
     """
     order, _, backfill = name.partition("+")
     if not backfill and order in ("easy", "conservative"):
-        return find("fcfs"), order
-    if backfill not in ("", "none", "easy", "conservative"):
+        order, backfill = "fcfs", order
+    if (backfill or "none") not in get_args(Backfill):
         raise InputError(
             f"policy {name!r}: backfilling is none, easy or conservative, not {backfill!r}"
         )
-    return find(order), backfill or "none"
+    return find(order), cast("Backfill", backfill or "none")
 
 
 def scored(

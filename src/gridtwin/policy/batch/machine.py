@@ -121,6 +121,8 @@ def choose(st: State, jobs: Jobs, rule: Rule, b: int, k: int) -> None:
 def _serve(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Start by score what can start now."""
     env = st.env
+    if env[b].free <= 0:
+        return
     line_up(st, jobs, rule, b)
     while env[b].queued > 0:
         k = st.line[b, 0]
