@@ -5,9 +5,11 @@ file has `sets` of sequences (`seq_len`), whose `rows` name the policy, whether 
 the sequence's first job (`start_index`, from 0 in the jobs kept), and the SHA-256 of the start
 times, int64 little-endian in the order of the trace. Prints JSON: how many runs ``matched``, and
 each that is ``mismatched`` with its figures beside the file's. A policy is judged as it was run
-there: WFP3 and UNICEP with the published wrong wait, with ``_truewait`` the correct one.
+there: WFP3 and UNICEP with the published wrong wait, with ``_truewait`` the correct one. Where
+sets name the SHA-256 of their trace and some have that of this one, the others are left out.
 """
 
+import gzip
 import hashlib
 import json
 import sys
@@ -23,6 +25,7 @@ from gridtwin.trace.derive import bounded_slowdown
 NAMES = {
     "WFP3": "wfp3_legacy",
     "UNICEP": "unicep_legacy",
+    "UNICEF": "unicep_legacy",
     "WFP3_truewait": "wfp3",
     "UNICEP_truewait": "unicep",
 }
@@ -48,9 +51,18 @@ def differing(stream: Stream, length: int, row: dict[str, Any], start: np.ndarra
     }
 
 
-def compare(golden: dict[str, Any], stream: Stream) -> dict[str, Any]:
+def belonging(golden: dict[str, Any], trace: Path) -> list[dict[str, Any]]:
+    """Return the sets of sequences of this trace, all if none says so."""
+    raw = trace.read_bytes()
+    raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    fingerprint = hashlib.sha256(raw).hexdigest()
+    mine = [one for one in golden["sets"] if one.get("workload_sha256") == fingerprint]
+    return mine or golden["sets"]
+
+
+def compare(sets: list[dict[str, Any]], stream: Stream) -> dict[str, Any]:
     matched, mismatched = 0, []
-    for one in golden["sets"]:
+    for one in sets:
         length = int(one["seq_len"])
         runs: dict[tuple[str, bool], list[dict[str, Any]]] = {}
         for row in one["rows"]:
@@ -74,8 +86,9 @@ def compare(golden: dict[str, Any], stream: Stream) -> dict[str, Any]:
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit("usage: rlscheduler_golden.py GOLDEN.json TRACE.swf")
-    golden = json.loads(Path(sys.argv[1]).read_text())
-    print(json.dumps(compare(golden, read_rlscheduler(sys.argv[2])), indent=2))
+    trace = Path(sys.argv[2])
+    sets = belonging(json.loads(Path(sys.argv[1]).read_text()), trace)
+    print(json.dumps(compare(sets, read_rlscheduler(trace)), indent=2))
 
 
 if __name__ == "__main__":

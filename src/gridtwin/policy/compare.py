@@ -296,7 +296,7 @@ _MEANS = ("bsld", "wait", "turnaround", "utilization", "mean_user", "worst_user"
 def _warnings(
     stream: Stream, load: float, queueing: float, count: int, length: int, published: bool
 ) -> list[str]:
-    told = []
+    told = [f"{n} jobs are taken otherwise: {reason}" for reason, n in stream.changed.items()]
     if not load >= QUIET or queueing < 0.1:
         told.append(
             f"the trace hardly queues: offered load {load:.2f}, and under FCFS {queueing:.0%} of "

@@ -220,17 +220,33 @@ def test_swf_is_read_as_that_simulator_reads_it(tmp_path):
     path.write_text(SWF)
     stream = read_rlscheduler(path)
     assert stream.cores == 8
-    assert stream.row.tolist() == [2, 5, 6]
-    assert stream.width.tolist() == [9, 4, 3]
-    assert stream.need.tolist() == [3, 1, 1]
-    assert stream.run.tolist() == [10, 30, 10]
-    assert stream.request.tolist() == [600, 30, -1]
-    assert stream.submit.tolist() == [10, 40, 5]
-    assert stream.dropped == {"ran 0 s": 1, "wider than the machine": 1}
+    assert stream.row.tolist() == [2, 4, 5, 6]
+    assert stream.width.tolist() == [9, 40, 4, 3]
+    assert stream.need.tolist() == [3, 8, 1, 1]
+    assert stream.run.tolist() == [10, 50, 30, 10]
+    assert stream.request.tolist() == [600, 60, 30, -1]
+    assert stream.submit.tolist() == [10, 25, 40, 5]
+    assert stream.dropped == {"ran 0 s": 1}
+    assert stream.changed == {"wider than the machine": 1}
+    assert stream.head(2).row.tolist() == [2, 4]
     for text, told in (("; x\n1 2\n", "expected 18 numbers"), ("1 2 " * 9, "no MaxProcs")):
         path.write_text(text)
         with pytest.raises(FormatError, match=told):
             read_rlscheduler(path)
+
+
+def test_jobs_without_processors_keep_their_places(tmp_path):
+    """A hundred of them run at a time on a machine of two."""
+    path = tmp_path / "a.swf"
+    line = "{} {} -1 1000 {} -1 -1 -1 -1 -1 1 1 -1 -1 0 -1 -1 -1"
+    lines = [line.format(k, 10 + k, -1 if k % 50 else 2) for k in range(1, 101)]
+    path.write_text("; MaxNodes: 2\n" + "\n".join(lines))
+    stream = read_rlscheduler(path)
+    assert stream.changed == {"no processors": 98}
+    for backfill in ("none", "easy"):
+        start = start_times(stream, "fcfs", backfill=backfill, compat="rlscheduler")[0]
+        assert start[:50].tolist() == stream.submit[:50].tolist()
+        assert start[99] == start[49] + 1000
 
 
 def test_sequences_begin_where_the_published_ones_do():
@@ -249,7 +265,8 @@ def test_every_run_of_the_golden_file_is_matched(data_dir):
     spec = importlib.util.spec_from_file_location("rlscheduler_golden", script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found = module.compare(json.loads(golden.read_text()), read_rlscheduler(trace))
+    sets = module.belonging(json.loads(golden.read_text()), trace)
+    found = module.compare(sets, read_rlscheduler(trace))
     assert found == {"matched": 660, "mismatched": []}
 
 

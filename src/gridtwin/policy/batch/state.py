@@ -133,7 +133,8 @@ def blank(jobs: Jobs, rule: Rule, sequences: int, length: int) -> State:
     Memory: 28 bytes a job and sequence and 28 for each job that can run at a time; with
     conservative backfilling 32 more a job.
     """
-    most = int(min(length, rule.cores)) + 1
+    idle = len(jobs.need) > 0 and jobs.need.min() < 1  # any number of such jobs can run
+    most = (length if idle else min(length, rule.cores)) + 1
     times = length + most + 2 if rule.backfill == CONSERVATIVE and not rule.compat else 0
     users = int(jobs.user.max(initial=0)) + 1 if rule.kind == FAIR else 0
     needed = sequences * (28 * length + 28 * most + 16 * times + 16 * users)

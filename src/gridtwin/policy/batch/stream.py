@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ class Stream:
     submit: NDArray[np.float64]
     """s."""
     need: NDArray[np.int64]
-    """1 to `cores`."""
+    """Of the machine, 0 to `cores`."""
     width: NDArray[np.int64]
     """Processors asked for; those of `need` unless the machine gives whole nodes."""
     run: NDArray[np.float64]
@@ -38,8 +38,10 @@ class Stream:
     """Size of the machine, in the unit of `need`."""
     row: NDArray[np.int64]
     """Number of each job in what it was read from."""
-    dropped: dict[str, int]
+    dropped: dict[str, int] = field(default_factory=dict)
     """Jobs left out, by reason."""
+    changed: dict[str, int] = field(default_factory=dict)
+    """Jobs taken otherwise than recorded, by reason."""
 
     def __post_init__(self) -> None:
         lengths = {len(getattr(self, name)) for name in ("need", "width", "run", "request")}
@@ -48,7 +50,7 @@ class Stream:
         times = (self.submit, self.run, self.request)
         if not all(np.isfinite(values).all() for values in times):
             raise InputError("a job's times hold NaN or infinity; leave such jobs out")
-        if len(self.need) and not 1 <= self.need.min() <= self.need.max() <= self.cores:
+        if len(self.need) and not 0 <= self.need.min() <= self.need.max() <= self.cores:
             raise InputError(
                 f"jobs of {self.need.min()} to {self.need.max()} on a machine of {self.cores}; "
                 "leave out those that do not fit"
@@ -62,8 +64,8 @@ class Stream:
     def head(self, count: int) -> "Stream":
         """Return the first jobs."""
         names = ("submit", "need", "width", "run", "request", "user")
-        parts = {name: getattr(self, name)[:count] for name in names}
-        return Stream(**parts, cores=self.cores, row=self.row[:count], dropped=self.dropped)
+        parts = {name: getattr(self, name)[:count] for name in (*names, "row")}
+        return replace(self, **parts)
 
 
 def from_table(jobs: JobTable, *, cores: int | None = None) -> Stream:
@@ -100,9 +102,11 @@ def read_rlscheduler(path: Path | str) -> Stream:
 
     A job's processors are the larger of those given (field 5) and asked for (field 8). Its request
     is field 9, or the run time as it stands where that is -1. Then a negative run time is 10 s, and
-    jobs that ran 0 s are dropped. They stand in order of their numbers, whatever their submit
-    times. The machine gives whole nodes of MaxProcs / MaxNodes processors; where the header has
-    only one of them, nodes have one processor. `Stream.row` has the job numbers.
+    jobs that ran 0 s are dropped, no others, so that places in the stream are that simulator's.
+    They stand in order of their numbers, whatever their submit times. The machine gives whole nodes
+    of MaxProcs / MaxNodes processors; where the header has only one of them, nodes have one
+    processor. Where that simulator would break off, jobs without processors need nothing, and those
+    wider than the machine all of it (`Stream.changed`). `Stream.row` has the job numbers.
     """
     path = Path(path)
     header, table = _lines(path)
@@ -115,14 +119,14 @@ def read_rlscheduler(path: Path | str) -> Stream:
     width = np.maximum(table[:, 4], table[:, 7])
     request = np.where(table[:, 8] == -1, run, table[:, 8])
     run = np.where(run < 0, 10.0, run)
-    need = np.ceil(width / (procs / nodes)).astype(np.int64)
-    bad = {
-        "ran 0 s": run == 0,
-        "no processors": (run != 0) & (width < 1),
-        "wider than the machine": (run != 0) & (need > nodes),
+    need = np.ceil(width / (procs / nodes))
+    kept = run != 0
+    changed = {
+        "no processors": int(((need < 1) & kept).sum()),
+        "wider than the machine": int(((need > nodes) & kept).sum()),
     }
-    keep = ~np.logical_or.reduce(list(bad.values()))
-    order = np.flatnonzero(keep)[np.argsort(number[keep], kind="stable")]
+    order = np.flatnonzero(kept)[np.argsort(number[kept], kind="stable")]
+    need = np.clip(need, 0, nodes).astype(np.int64)
     users = np.unique(table[order, 11], return_inverse=True)[1]
     return Stream(
         submit=submit[order],
@@ -133,7 +137,8 @@ def read_rlscheduler(path: Path | str) -> Stream:
         user=users.astype(np.int64),
         cores=nodes,
         row=number[order].astype(np.int64),
-        dropped={reason: int(which.sum()) for reason, which in bad.items() if which.any()},
+        dropped={} if kept.all() else {"ran 0 s": int((~kept).sum())},
+        changed={reason: count for reason, count in changed.items() if count},
     )
 
 
