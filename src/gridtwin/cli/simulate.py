@@ -51,7 +51,7 @@ def command(
     ] = None,
     broker: Annotated[
         str | None,
-        typer.Option(help="How jobs are sent to sites: least_loaded, data_local, recorded…"),
+        typer.Option(help="How jobs are sent to sites: least_loaded, data_local, mct, recorded…"),
     ] = None,
     failures: Annotated[
         Path | None, typer.Option(help="How often and in which ways jobs fail, TOML or JSON.")

@@ -1,21 +1,77 @@
 """Which site a job goes to: brokers by name, and what the kernels take for them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError, UnknownNameError
+from gridtwin.core.registry import Registry
 from gridtwin.core.seeds import generator
 from gridtwin.sim.kernel import CHOOSE
 from gridtwin.sim.kernel.codes import Brokerage
 
-__all__ = ["Broker", "Chooser", "assign", "broker_name", "brokerage", "check_broker"]
+__all__ = [
+    "Broker",
+    "Brokering",
+    "Chooser",
+    "assign",
+    "broker_name",
+    "broker_names",
+    "brokerage",
+    "brokers",
+    "check_broker",
+    "chooser_of",
+    "register_broker",
+]
 
 Broker = Literal["least_loaded", "fewest_jobs", "round_robin", "random", "data_local", "recorded"]
 Chooser = Callable[..., Any]
 """A broker of the user's own: see `gridtwin.sim.view.caller`."""
+
+
+@dataclass(frozen=True)
+class Brokering:
+    """A named broker that is called for each job."""
+
+    name: str
+    rule: str
+    """What it chooses, in a line."""
+    make: Callable[[int], Chooser]
+    """``make(seed)``: a broker that knows nothing yet, for one run."""
+    source: str = ""
+
+
+brokers = Registry("broker", "gridtwin.policy", "gridtwin.brokers")
+"""Brokers beside those of the kernel, by name; the modules of `gridtwin.policy` fill it."""
+
+
+def register_broker(broker: Brokering) -> Brokering:
+    """Make a broker known by its name and return it; a name can be taken once."""
+    brokers.add(broker.name, broker)
+    return broker
+
+
+def broker_names() -> list[str]:
+    """All names, sorted: of the kernel's own brokers and of those that are called."""
+    return sorted({*get_args(Broker), *brokers.names()})
+
+
+def chooser_of(broker: str | Chooser, seed: int = 0) -> Chooser | None:
+    """Return what is called for each job; None where the kernel chooses itself."""
+    if not isinstance(broker, str):
+        return broker
+    if broker in get_args(Broker):
+        return None
+    found = brokers.get(broker)
+    if not isinstance(found, Brokering):
+        raise InputError(
+            f"broker {broker!r} is a {type(found).__name__}; expected a "
+            "gridtwin.sim.brokers.Brokering, check the entry point that provides it"
+        )
+    return found.make(seed)
 
 
 def check_broker(broker: str | Chooser) -> None:
@@ -24,8 +80,8 @@ def check_broker(broker: str | Chooser) -> None:
         return
     if not isinstance(broker, str):
         raise InputError(f"a broker is a name or a callable, got a {type(broker).__name__}")
-    if broker not in get_args(Broker):
-        raise UnknownNameError("broker", broker, get_args(Broker))
+    if broker not in get_args(Broker) and broker not in (known := broker_names()):
+        raise UnknownNameError("broker", broker, known)
 
 
 def broker_name(broker: str | Chooser) -> str:
@@ -35,11 +91,11 @@ def broker_name(broker: str | Chooser) -> str:
 
 def brokerage(broker: str | Chooser) -> Brokerage:
     """Return the grid kernel's code of a broker; of ``recorded``, any: all sites are fixed."""
-    if callable(broker):
-        return Brokerage.CALLED
     if broker == "recorded":
         return Brokerage.LEAST_LOADED
-    return Brokerage[broker.upper()]
+    if isinstance(broker, str) and broker in get_args(Broker):
+        return Brokerage[broker.upper()]
+    return Brokerage.CALLED
 
 
 def assign(

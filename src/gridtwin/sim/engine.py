@@ -18,6 +18,7 @@ from gridtwin.sim.brokers import (
     broker_name,
     brokerage,
     check_broker,
+    chooser_of,
 )
 from gridtwin.sim.collect import collected
 from gridtwin.sim.demand import Demand, demand, recorded_sites
@@ -99,7 +100,7 @@ def simulate(
     cores: int | None = None,
     platform: Platform | Path | str | None = None,
     policy: str | Policy | Mapping[str, str | Policy] | None = None,
-    broker: Broker | Chooser | None = None,
+    broker: Broker | str | Chooser | None = None,
     seed: int = 0,
     faults: Faults | None = None,
     rules: Rules | None = None,
@@ -129,7 +130,8 @@ def simulate(
     broker
         Which site a job goes to: ``"least_loaded"`` (also for None), ``"fewest_jobs"``,
         ``"random"``, ``"round_robin"``, ``"data_local"`` (most bytes of its input), or
-        ``"recorded"``, the jobs' own ``site``. Or a callable, see `gridtwin.sim.view.caller`.
+        ``"recorded"``, the jobs' own ``site``. Or one of `gridtwin.policy.brokerage`, by name. Or
+        a callable, see `gridtwin.sim.view.caller`.
     seed
         Of the broker ``"random"``, of failures and of retries.
     faults
@@ -191,7 +193,7 @@ def simulate(
         order=_each(rule, lambda one: _ORDERING[one.order]),
         backfill=_each(rule, lambda one: Backfilling[one.backfill.upper()]),
     )
-    chooser = broker if callable(broker) else None
+    chooser = chooser_of(broker, seed)
     run = Simulation(
         platform, asked, rules=rules, faults=faults, seed=seed, broker=chooser, limit=limit
     )
@@ -210,7 +212,7 @@ def _rule(
     return resolve(policy)
 
 
-def _is_plain(platform: Platform, rule: Policy, broker: Broker | Chooser) -> bool:
+def _is_plain(platform: Platform, rule: Policy, broker: str | Chooser) -> bool:
     """Return whether the kernel `compute` can answer."""
     if platform.links or broker not in ("least_loaded", "random", "round_robin", "recorded"):
         return False

@@ -12,6 +12,9 @@ from numba.extending import intrinsic, is_jitted
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
+from gridtwin.sim.ended import Ended
+from gridtwin.sim.kernel.codes import UNREACHABLE
+from gridtwin.sim.kernel.network import EFFICIENCY, LATENCY
 from gridtwin.sim.kernel.state import POOL, SITE, State
 
 __all__ = ["ASKED", "Ask", "View", "caller"]
@@ -50,6 +53,8 @@ class View:
         """Cores of queued and running jobs per core (1e18 more while closed, inf without cores)."""
         self.queued = _fixed(state.sites["queued"])
         """Jobs in the queue."""
+        self.coming = _fixed(state.sites["coming"])
+        """Jobs that were sent there and are not there yet."""
         self.running = _fixed(state.sites["running"])
         """Jobs that run."""
         self.held = _fixed(state.sites["held"])
@@ -58,8 +63,13 @@ class View:
         """Cores."""
         self.open = _fixed(state.sites["open"])
         """Share of the cores that may be used: 0 in an outage."""
+        self.speed = _speed(state)
+        """Mean speed of the cores, flop/s; NaN: jobs run as recorded."""
         self._state = state
         self._fields = fields
+        self._ended = Ended(state)
+        self._ways: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._memory = bool(np.isfinite(state.pools["memory"]).any())
         self._jobs = {name: memoryview(state.jobs[name]) for name in _SUBMITTED}
         self._free = _fixed(state.pools["free"])
         first = state.sites["first_pool"]
@@ -114,6 +124,17 @@ class View:
         return self._jobs["kind"][self.job]
 
     @property
+    def estimate(self) -> float:
+        """Seconds that the job asked for, whether or not it is kept to them; NaN: not known."""
+        return self._jobs["estimate"][self.job]
+
+    @property
+    def last(self) -> int:
+        """The site of the attempt before this one; -1: there was none."""
+        before = self._jobs["outcome"][self.job]
+        return int(self._state.attempts[-1 - before]["site"]) if before < 0 else -1
+
+    @property
     def attempt(self) -> int:
         """Attempts before this one."""
         return self._jobs["attempts"][self.job]
@@ -137,6 +158,64 @@ class View:
                 replica = st.replicas[replica]["next"]
         return out
 
+    def fits(self) -> NDArray[np.bool_]:
+        """Return at which sites a pool is wide enough for the job, and has memory enough."""
+        st, cores, memory = self._state, self.cores, self.memory
+        if not self._memory or memory <= 0.0:
+            return np.asarray(st.sites["widest"] >= cores)
+        good = (st.pools["cores"] >= cores) & (st.pools["memory"] >= memory)
+        out = np.zeros(len(self.names), bool)
+        out[st.pools["site"][good]] = True
+        return np.asarray(out & (st.sites["widest"] >= cores))
+
+    def fetch_seconds(self) -> NDArray[np.float64]:
+        """Return how long the job's inputs would take to each site, s, if nothing else was moved.
+
+        One after another, each from the replica that would be soonest there: 0 for those that a
+        site has or that take no time, inf where no route leads from a replica.
+        """
+        st, out = self._state, np.zeros(len(self.names))
+        for file in st.input_file[st.input_ptr[self.job] : st.input_ptr[self.job + 1]]:
+            replica, soonest = st.file_head[file], np.full(len(out), np.inf)
+            while replica >= 0:
+                wait, per_byte = self.way(int(st.replicas[replica]["node"]))
+                np.minimum(soonest, wait + per_byte * st.file_bytes[file], out=soonest)
+                replica = st.replicas[replica]["next"]
+            out += soonest
+        return out
+
+    def way(self, node: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the seconds before a transfer from a node flows to each site, and s a byte then.
+
+        Of a transfer alone on its way. Nodes are sites, then places where only data are.
+        """
+        if node not in self._ways:
+            st, n = self._state, len(self.names)
+            wait, per_byte = np.zeros(n), np.zeros(n)
+            by = st.route[node, :n]
+            wait[by == UNREACHABLE] = np.inf
+            flows = by >= 0
+            wait[flows] = LATENCY * st.classes["latency"][by[flows]]
+            per_byte[flows] = 1.0 / np.maximum(EFFICIENCY * st.classes["cap"][by[flows]], 1e-9)
+            self._ways[node] = (wait, per_byte)
+        return self._ways[node]
+
+    def storage(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the bytes free for files that stay at each site, and all such; inf: no limit."""
+        nodes = self._state.nodes[: len(self.names)]
+        return nodes["capacity"] - nodes["used"], nodes["capacity"]
+
+    def ended(self) -> NDArray[Any]:
+        """Return the attempts that ended since this was called last: `gridtwin.sim.ended.ENDED`.
+
+        Local jobs' too. How an attempt ends is told when it has, not before.
+        """
+        return self._ended.look()
+
+    def has_field(self, name: str) -> bool:
+        """Return whether the records have a field that is known at submission."""
+        return name in self._fields
+
     def field(self, name: str) -> Any:  # noqa: ANN401 - any value of a record
         """Return a field of the job's record that is known when it is submitted."""
         if name not in self._fields:
@@ -158,7 +237,10 @@ class View:
         return found if 0 <= found < len(self.names) else _STOP
 
 
-_SUBMITTED = ("submit", "cores", "memory", "request", "priority", "user", "kind", "attempts")
+_SUBMITTED = (
+    *("submit", "cores", "memory", "request", "estimate", "priority", "user", "kind"),
+    *("attempts", "outcome"),
+)
 
 
 class Ask:
@@ -244,6 +326,16 @@ def _compiled(broker: Callable[..., Any], state: State) -> tuple[Any, Any]:
 
     made = cfunc(types.int64(types.int64))(ask)
     return made.ctypes, (made, asked)
+
+
+def _speed(state: State) -> NDArray[np.float64]:
+    """Return the mean speed of each site's cores."""
+    pools, n = state.pools, len(state.sites)
+    cores = np.bincount(pools["site"], pools["cores"], n)
+    total = np.bincount(pools["site"], pools["cores"] * pools["speed"], n)
+    mean = np.full(n, np.nan)
+    np.divide(total, cores, out=mean, where=cores > 0)
+    return mean
 
 
 def _fixed(values: NDArray[Any]) -> NDArray[Any]:
