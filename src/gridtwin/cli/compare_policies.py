@@ -46,6 +46,10 @@ def command(
     trim: Annotated[
         float, typer.Option(min=0, max=0.49, help="Share not counted at either end of a sequence.")
     ] = 0.0,
+    commit: Annotated[
+        bool,
+        typer.Option("--commit", help="Whoever is first blocks until it starts, whatever comes."),
+    ] = False,
     cores: Cores = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the sequences; by default 0, published 1.")
@@ -78,6 +82,7 @@ def command(
         sequences=sequences,
         length=length,
         trim=trim,
+        commit=commit,
         seed=seed,
     )
     for reason, count in found.dropped.items():

@@ -90,6 +90,7 @@ class Comparison:
     protocol: Protocol
     sequences: int
     length: int
+    commit: bool
     seed: int
     jobs: int
     cores: int
@@ -128,6 +129,7 @@ def compare(
     sequences: int | None = None,
     length: int = 1024,
     trim: float = 0.0,
+    commit: bool = False,
     seed: int | None = None,
 ) -> Comparison:
     """Run policies on the same sequences and say how far apart they are.
@@ -145,6 +147,8 @@ def compare(
     trim
         Share of each sequence's jobs that are not counted at its beginning and again at its end,
         where the machine fills and empties.
+    commit
+        Whether whoever is first blocks until it starts, as jobs that a learnt policy chose do.
 
     Notes
     -----
@@ -166,7 +170,7 @@ def compare(
     first = _beginnings(stream, published, count, length, chosen)
     compat: Compat | None = "rlscheduler" if published else None
     found = {
-        name: figures(stream, name, first, length=length, compat=compat, trim=trim)
+        name: figures(stream, name, first, length=length, compat=compat, trim=trim, commit=commit)
         for name in policies
     }
     calm = found["fcfs"] if "fcfs" in found and not trim else None
@@ -181,6 +185,7 @@ def compare(
         protocol=protocol,
         sequences=count,
         length=length,
+        commit=commit or published,
         seed=chosen,
         jobs=len(stream),
         cores=stream.cores,
@@ -199,6 +204,7 @@ def figures(
     length: int,
     compat: Compat | None = None,
     trim: float = 0.0,
+    commit: bool = False,
 ) -> dict[str, NDArray[np.float64]]:
     """Run one policy on S sequences; return what each was like, arrays (S,) by name.
 
@@ -206,7 +212,13 @@ def figures(
     """
     queueing, backfill = splitting(policy)
     start = start_times(
-        stream, queueing, first=first, length=length, backfill=backfill, compat=compat
+        stream,
+        queueing,
+        first=first,
+        length=length,
+        backfill=backfill,
+        compat=compat,
+        commit=commit,
     )
     jobs = first[:, None] + np.arange(length)
     run, submit = stream.run[jobs], stream.submit[jobs]

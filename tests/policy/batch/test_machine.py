@@ -163,6 +163,22 @@ def test_choices_of_the_first_are_first_come_first_served(compat, backfill):
     assert steps == machines.state.env["decisions"].max() <= 50
 
 
+@pytest.mark.parametrize("backfill", ["none", "easy", "conservative"])
+@pytest.mark.parametrize("name", ["sjf", "wfp3"])
+def test_a_score_that_commits_is_what_choosing_by_it_does(name, backfill):
+    stream, policy = made(150, seed=7), QUEUEING[name]
+    machines = Machines(stream, 1, 150, backfill=backfill)
+    machines.reset(0)
+    key = clean_key(policy, stream)
+    while machines.queued[0]:
+        waiting, now = machines.waiting(0), float(machines.state.env["now"][0])
+        machines.step([int(np.argmin([key(j, now)[0] for j in waiting]))])
+    known = start_times(stream, policy, backfill=backfill, commit=True)
+    assert machines.state.start.tolist() == known.tolist()
+    free = start_times(stream, policy, backfill=backfill)
+    assert (free != known).any()
+
+
 def test_sequences_start_again_one_by_one():
     stream = made(100, seed=4)
     machines = Machines(stream, 2, 40, backfill="conservative")

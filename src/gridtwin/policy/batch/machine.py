@@ -2,7 +2,8 @@
 
 Clean semantics: all events of one instant together, completions first; whoever is first by score
 starts while it fits, then backfilling. A job without run time holds its cores during that pass. A
-job that was chosen (`choose`) is the head and blocks until it fits.
+job that was chosen (`choose`, `Rule.commit`) is the head and blocks until it fits; jobs overtake it
+in order of submission then.
 
 ``compat="rlscheduler"`` follows Zhang et al., "RLScheduler", SC 2020: one event at a time, arrivals
 before completions, a decision as soon as somebody waits, and the chosen job blocks whatever comes;
@@ -141,7 +142,7 @@ def _serve(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
 def _run(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Run a sequence to its last start, each decision by score."""
     env = st.env
-    if rule.compat:
+    if rule.commit:
         while await_job(st, jobs, rule, b):
             line_up(st, jobs, rule, b)
             choose(st, jobs, rule, b, st.line[b, 0])

@@ -137,7 +137,7 @@ def line_up(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
         env[b].placed = 1
         anew = True
     _sort(st, jobs, rule, b, 0 if anew else known)
-    if rule.fifo:
+    if rule.fifo and rule.compat:
         _group(st, jobs, b, 0 if anew or not rule.steady else known)
     env[b].placed = env[b].timed = 0
 

@@ -41,6 +41,7 @@ def start_times(
     length: int | None = None,
     backfill: Backfill = "none",
     compat: Compat | None = None,
+    commit: bool = False,
 ) -> NDArray[np.float64]:
     """Run sequences of consecutive jobs under a queueing policy; return when each job starts.
 
@@ -55,6 +56,9 @@ def start_times(
         With `compat`, ``"easy"`` is that simulator's own kind, and there is no other.
     compat
         ``"rlscheduler"``: the semantics of that simulator (see `gridtwin.policy.batch.machine`).
+    commit
+        Whether whoever is first blocks until it starts, whatever comes meanwhile, as whatever
+        `Machines` are told to choose does; always so with `compat`.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def start_times(
     policy = find(policy) if isinstance(policy, str) else policy
     begins, length = _sequences(stream, first, length)
     jobs = _jobs(stream, policy, compat)
-    rule = _rule(stream, policy, backfill, compat)
+    rule = _rule(stream, policy, backfill, compat, commit)
     out = np.empty((len(begins), length))
     run_all(blank(jobs, rule, 1, length), jobs, rule, begins, out)
     return out
@@ -90,7 +94,7 @@ class Machines:
         self.stream, self.length = stream, length
         chosen = find("fcfs")
         self.jobs: Jobs = _jobs(stream, chosen, compat)
-        self.rule: Rule = _rule(stream, chosen, backfill, compat)._replace(fifo=1)
+        self.rule: Rule = _rule(stream, chosen, backfill, compat, True)._replace(fifo=1)
         self.state: State = blank(self.jobs, self.rule, sequences, length)
 
     def reset(self, first: ArrayLike, which: ArrayLike | None = None) -> None:
@@ -156,7 +160,9 @@ def _origin(stream: Stream, compat: Compat | None) -> float:
     return float(stream.submit.min(initial=np.inf)) if compat is None and len(stream) else 0.0
 
 
-def _rule(stream: Stream, policy: Queueing, backfill: Backfill, compat: Compat | None) -> Rule:
+def _rule(
+    stream: Stream, policy: Queueing, backfill: Backfill, compat: Compat | None, commit: bool
+) -> Rule:
     if backfill not in BACKFILLS or (compat and backfill == "conservative"):
         known = "none or easy" if compat else "none, easy or conservative"
         raise InputError(f"backfill is {backfill!r}; expected {known}")
@@ -165,11 +171,12 @@ def _rule(stream: Stream, policy: Queueing, backfill: Backfill, compat: Compat |
     return Rule(
         cores=stream.cores,
         compat=int(compat is not None),
+        commit=int(commit or compat is not None),
         backfill=BACKFILLS[backfill],
         kind=kind,
         ties=ties,
         steady=int(not (np.diff(stream.submit) < 0).any()),
-        fifo=int(compat is not None and BACKFILLS[backfill] != NO_BACKFILL),
+        fifo=int((commit or compat is not None) and BACKFILLS[backfill] != NO_BACKFILL),
         address=address_of(policy.score) if kind == MOVING and policy.score else 0,
         origin=_origin(stream, compat),
         half_life=_HALF_LIFE,

@@ -83,6 +83,8 @@ class Rule(NamedTuple):
     """Size of the machine, in the unit of `Jobs.need`."""
     compat: int
     """1: the semantics of RLScheduler; 0: clean ones."""
+    commit: int
+    """1: whoever is first blocks until it starts, whatever comes meanwhile."""
     backfill: int
     kind: int
     ties: int
