@@ -127,3 +127,26 @@ def test_one_bucket_of_rare_names_is_not_one_name():
     frame = pl.DataFrame({"job_id": list("abcd"), "user": ["u", "v", "w", "x"]})
     sample = gridtwin.models.get("tvae")().fit(JobTable.from_frame(frame)).sample(200, seed=0)
     assert sample.collect()["user"].n_unique() == 4
+
+
+@pytest.mark.slow
+def test_processes_that_train_together_have_the_same_weights(jobs, tmp_path):
+    write(jobs, tmp_path / "jobs.parquet")
+    script = tmp_path / "train.py"
+    script.write_text(f"""
+import os
+import gridtwin
+jobs = gridtwin.read({str(tmp_path / "jobs.parquet")!r})
+model = gridtwin.models.get("tvae")(steps=20, batch=50).fit(jobs)
+total = sum(float(t.double().abs().sum()) for t in model.net_.state_dict().values())
+model.save({str(tmp_path)!r} + "/model")
+print("weights", total, os.environ["WORLD_SIZE"], flush=True)
+""")
+    launch = ["-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [sys.executable, *launch, str(script)], capture_output=True, text=True, check=True
+    )
+    said = [line for line in done.stdout.splitlines() if line.startswith("weights")]
+    assert len(said) == 2
+    assert len(set(said)) == 1
+    assert len(gridtwin.models.load(tmp_path / "model").sample(5)) == 5

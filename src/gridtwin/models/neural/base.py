@@ -107,6 +107,11 @@ class NeuralModel(RowModel):
         self._report = report
         return super().fit(jobs)
 
+    def save(self, folder: Path | str) -> None:
+        """Write the model as `Surrogate.save` does; of processes that train together, the first."""
+        if rank()[0] == 0:
+            super().save(folder)
+
     @property
     def device(self) -> torch.device:
         """Where the net is."""

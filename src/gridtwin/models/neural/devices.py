@@ -15,7 +15,7 @@ __all__ = ["average_gradients", "device", "rank", "seeded", "world"]
 def world() -> PartialState | None:
     """Return the processes that train together, None where this one trains alone.
 
-    ``accelerate launch -m gridtwin.cli train …`` starts several, one a GPU.
+    ``accelerate launch -m gridtwin train …`` starts several, one a GPU.
     """
     return PartialState() if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
 
