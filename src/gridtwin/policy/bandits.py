@@ -38,9 +38,9 @@ class UCB1:
     """Send a job to the site with the largest upper bound of the mean reward.
 
     Auer et al., Machine Learning 2002: mean + c sqrt(2 ln t / n), where c stands for the range of
-    rewards; the default is that of turnarounds from a minute to 30 days. Jobs sent to a site count in n
-    and t at once, those that have ended in the mean: where much is under way, less is tried. Sites
-    of which nothing is known yet come first, those with the fewest jobs before the others.
+    rewards; the default is that of turnarounds from a minute to 30 days. Jobs sent to a site count
+    in n and t at once, those that have ended in the mean: where much is under way, less is tried.
+    Sites of which nothing is known yet come first, those with the fewest jobs before the others.
     """
 
     def __init__(self, c: float = 10.7) -> None:
@@ -86,8 +86,8 @@ class LinUCB:
 
     Li et al., WWW 2010, with one model for all sites: theta = A^-1 b, A = I + sum x x', b = sum
     r x, bound = theta x + alpha sqrt(x' C^-1 x), over the `FEATURES` x of the job and each site.
-    A and b are sums over the jobs that have ended, C = I + sum x x' over all that were sent: what is
-    under way is not tried again because its reward is late.
+    A and b are sums over the jobs that have ended, C = I + sum x x' over all that were sent: what
+    is under way is not tried again because its reward is late.
     """
 
     def __init__(self, alpha: float = 0.5) -> None:
