@@ -20,15 +20,19 @@ import numpy as np
 
 from gridtwin.policy.batch.run import start_times
 from gridtwin.policy.batch.stream import Stream, read_rlscheduler
+from gridtwin.policy.queueing import QUEUEING, Queueing
 from gridtwin.trace.derive import bounded_slowdown
 
-NAMES = {
-    "WFP3": "wfp3_legacy",
-    "UNICEP": "unicep_legacy",
-    "UNICEF": "unicep_legacy",
-    "WFP3_truewait": "wfp3",
-    "UNICEP_truewait": "unicep",
-}
+SPELT = {"unicef": "unicep", "wfp": "wfp3", "small": "smallest"}
+
+
+def named(policy: str) -> Queueing | None:
+    """Return the policy as it was run there: with the wrong wait unless it says otherwise."""
+    name = policy.lower()
+    right = name.endswith("_truewait")
+    name = name.removesuffix("_truewait")
+    name = SPELT.get(name, name)
+    return QUEUEING.get(name if right else f"{name}_legacy", QUEUEING.get(name))
 
 
 def differing(stream: Stream, length: int, row: dict[str, Any], start: np.ndarray) -> dict | None:
@@ -68,9 +72,13 @@ def compare(sets: list[dict[str, Any]], stream: Stream) -> dict[str, Any]:
         for row in one["rows"]:
             runs.setdefault((row["policy"], bool(row["backfill"])), []).append(row)
         for (policy, backfill), rows in runs.items():
+            queueing = named(policy)
+            if queueing is None:
+                mismatched += [row | {"reason": "no such policy"} for row in rows]
+                continue
             start = start_times(
                 stream,
-                NAMES.get(policy, policy.lower()),
+                queueing,
                 first=[row["start_index"] for row in rows],
                 length=length,
                 backfill="easy" if backfill else "none",

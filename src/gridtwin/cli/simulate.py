@@ -45,7 +45,7 @@ def command(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="How jobs are started: fcfs, easy, priority, fair_share… By default easy, or fcfs "
+            help="How jobs are started: fcfs, easy, fair_share, f1+easy… By default easy, or fcfs "
             "where a site has several pools."
         ),
     ] = None,

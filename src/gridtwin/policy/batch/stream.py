@@ -152,7 +152,7 @@ def _lines(path: Path) -> tuple[dict[str, int], NDArray[np.float64]]:
             raise FormatError(f"{path}: broken gzip file ({error}); get it again") from error
     header: dict[str, int] = {}
     rows: list[list[float]] = []
-    for count, line in enumerate(raw.decode("latin-1").splitlines(), 1):
+    for count, line in enumerate(raw.decode("latin-1").split("\n"), 1):
         text = line.strip()
         if match := _HEADER.match(text):
             header[match[1]] = int(match[2])
