@@ -22,8 +22,9 @@ Floats = NDArray[np.float64]
 
 PENALTY = 86400.0
 """What a failed attempt is taken to have lasted at least, s."""
-FEATURES = ("one", "load", "log ready", "log fetch", "log run", "data at hand")
-"""What LinUCB looks at: of a site, and of the job there; times in hours, as log(1 + t)."""
+FEATURES = ("one", "load", "log ready", "log fetch", "log run", "data at hand", "failed")
+"""What LinUCB looks at: of a site, and of the job there; times in hours, as log(1 + t), and the
+share of its jobs that failed at the site, of those that have ended and one more."""
 _HOUR = 3600.0
 _LEAST = 1.0
 
@@ -100,6 +101,7 @@ class LinUCB:
         """C^-1."""
         self.b = np.zeros(len(FEATURES))
         self.seen: dict[int, Floats] = {}
+        self.failed = self.ended = np.zeros(0)
         self.history = History()
         self.slow: Floats | None = None
 
@@ -107,16 +109,19 @@ class LinUCB:
         """Choose the site of the view's job."""
         if self.slow is None:
             self.slow = slowness(view.speed)
+            self.failed, self.ended = np.zeros((2, len(self.slow)))
         ended = view.ended()
         self.history.learn(ended, self.slow)
         for row in ended:
             x = self.seen.pop(int(row["job"]), None)
             if x is not None:
                 self.learn(x, _reward_of(row))
+                self.ended[row["site"]] += 1.0
+                self.failed[row["site"]] += not row["finished"]
         at = np.flatnonzero(candidates(view))
         if not len(at):
             return None
-        x = self.features(view)[at]
+        x = self.features(view, self.slow)[at]
         theta = self.known @ self.b
         best = int(bounds(x, theta, self.tried, self.alpha).argmax())
         _add(self.tried, x[best])
@@ -129,18 +134,17 @@ class LinUCB:
         _add(self.known, x)
         self.b += worth * x
 
-    def features(self, view: View) -> Floats:
+    def features(self, view: View, slow: Floats) -> Floats:
         """Return the `FEATURES` of the view's job at each site, shape (sites, features)."""
-        if self.slow is None:
-            self.slow = slowness(view.speed)
-        times = times_of(view, self.history, self.slow)
-        x = np.empty((len(self.slow), len(FEATURES)))
+        times = times_of(view, self.history, slow)
+        x = np.empty((len(slow), len(FEATURES)))
         x[:, 0] = 1.0
         x[:, 1] = np.minimum(view.load, 10.0)
         for k, seconds in enumerate((times.ready, times.fetch, times.run), start=2):
             x[:, k] = np.log1p(np.minimum(seconds, 1e8) / _HOUR)
         total = float(view.input_bytes.sum())
         x[:, 5] = view.local_bytes() / total if total > 0.0 else 1.0
+        x[:, 6] = self.failed / (self.ended + 1.0)
         return x
 
 
