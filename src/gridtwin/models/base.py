@@ -3,6 +3,7 @@
 import inspect
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +14,7 @@ import gridtwin
 from gridtwin.core.errors import FormatError, InputError, NotFittedError
 from gridtwin.core.files import writing
 from gridtwin.core.seeds import generator
+from gridtwin.models.whatif import Mix, Start, WhatIf, Where
 from gridtwin.trace import JobTable, Provenance
 
 __all__ = ["State", "Surrogate"]
@@ -60,23 +62,58 @@ class Surrogate(ABC):
         return self
 
     def sample(
-        self, n: int | None = None, *, seed: int | np.random.Generator | None = None
+        self,
+        n: int | None = None,
+        *,
+        seed: int | np.random.Generator | None = None,
+        days: float | None = None,
+        start: Start | None = None,
+        rate: float = 1.0,
+        where: Where | None = None,
+        mix: Mix | None = None,
+        without_users: str | Iterable[str] = (),
     ) -> JobTable:
         """Return a synthetic trace of `n` jobs (as many as were fitted, where None).
 
-        The same seed gives the same trace; ``None`` stands for the model's own seed.
+        The same seed gives the same trace; ``None`` stands for the model's own seed. The other
+        arguments ask what if; the provenance of the sample says what was asked. Models that
+        cannot answer raise `InputError`.
+
+        Parameters
+        ----------
+        days
+            Length of the trace in days; without `n`, the number of jobs follows from it.
+        start
+            When it begins: a weekday ("monday"), an instant ("2024-03-04T06:00", UTC) or seconds
+            since 1970. Jobs keep the weekday and the hour of those they imitate.
+        rate
+            Factor of the arrivals: ``round(rate * n)`` jobs in the time in which there were n.
+        where
+            Column -> value or values: only jobs that have one of these.
+        mix
+            Column -> value -> share: that part of the jobs, to one job, has the value.
+        without_users
+            Users whose jobs are left out, and not replaced unless `n` says so.
         """
         self._check_fitted()
-        n = self._n_ if n is None else int(n)
-        if n < 0:
+        if n is not None and (n := int(n)) < 0:
             raise InputError(f"cannot sample {n} jobs; give a number of 0 or more")
-        frame = self._sample(n, generator(self.seed if seed is None else seed))
+        asked = WhatIf.of(
+            days=days, start=start, rate=rate, where=where, mix=mix, without_users=without_users
+        )
+        rng = generator(self.seed if seed is None else seed)
+        notes = [f"synthetic: drawn from the model {self.name!r}, no row is a real job"]
+        if asked.asked:
+            frame = self._sample_if(n, rng, asked)
+            notes.append(asked.note())
+        else:
+            frame = self._sample(self._n_ if n is None else n, rng)
         provenance = Provenance(
             source=f"{self.name} fitted on {self._source_['source']}",
             format="synthetic",
             rows_read=frame.height,
             machine_cores=self._source_["machine_cores"],
-            notes=(f"synthetic: drawn from the model {self.name!r}, no row is a real job",),
+            notes=tuple(notes),
         )
         return JobTable.from_frame(frame, provenance)
 
@@ -143,6 +180,13 @@ class Surrogate(ABC):
     @abstractmethod
     def _sample(self, n: int, rng: np.random.Generator) -> pl.DataFrame:
         """Return `n` rows with the fitted columns."""
+
+    def _sample_if(self, n: int | None, rng: np.random.Generator, asked: WhatIf) -> pl.DataFrame:
+        """Return rows as a what-if question has them; models that can answer overwrite this."""
+        raise InputError(
+            f"the model {self.name!r} draws traces like the one it learnt and takes no "
+            f"{', '.join(asked.asked)}; train the model 'trace' for that"
+        )
 
     @abstractmethod
     def _state(self) -> State:

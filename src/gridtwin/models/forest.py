@@ -5,7 +5,8 @@ use microdata", Journal of Official Statistics 21, 2005), with two changes: seve
 of the rows, and drawing without replacement inside a leaf, which keeps the totals of a column.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -97,15 +98,17 @@ class LeafForest:
 
         Inside a leaf the rows are handed out in turn, so that each is used equally often. `avoid`
         (n x any number) has the rows that should not be taken for each; if all of a leaf are to be
-        avoided, or nearly all, one of them is taken.
+        avoided, or nearly all, one of them is taken. Where a leaf has no row (`only`), the rows of
+        the nearest node above it are handed out.
         """
         out = np.empty(len(X), dtype=np.int32)
         chosen = rng.integers(0, len(self.roots), len(X))
         for tree in range(len(self.roots)):
             mine = np.flatnonzero(chosen == tree)
             leaf = self.leaves(X[mine], tree)
+            leaf, end = self._filled(leaf)
             begin = self.first[leaf]
-            size = self.first[leaf + 1] - begin
+            size = self.first[end] - begin
             turn = (_turns(leaf, rng) + rng.integers(0, 1 << 31, len(self.first))[leaf]) % size
             rows = self._shuffled(tree, rng)
             base = self.first[self.roots[tree]]
@@ -118,6 +121,44 @@ class LeafForest:
                 picked = rows[begin - base + turn]
             out[mine] = picked
         return out
+
+    def only(self, rows: NDArray[np.bool_]) -> "LeafForest":
+        """Return the same trees with these training rows alone (n booleans, one of them true).
+
+        A tree that has seen none of them becomes one leaf with all of them.
+        """
+        kept = rows[self.rows]
+        count = np.add.reduceat(np.append(kept, False), self.first[:-1], dtype=np.int64)
+        count[np.diff(self.first) == 0] = 0
+        left, parts = self.left.copy(), []
+        for root, end in pairwise([*self.roots, len(left)]):
+            part = slice(self.first[root], self.first[end])
+            parts.append(self.rows[part][kept[part]])
+            if not len(parts[-1]):
+                parts[-1] = np.flatnonzero(rows).astype(np.int32)
+                left[root], count[root] = -1, len(parts[-1])
+        first = np.concatenate([[0], np.cumsum(count)])
+        return replace(self, left=left, first=first, rows=np.concatenate(parts))
+
+    def _filled(self, leaf: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return for leaves the nearest node at or above that has rows, and the node after it.
+
+        Nodes are in depth-first order, so that those below a node follow it.
+        """
+        end = leaf + 1
+        if (self.first[end] > self.first[leaf]).all():
+            return leaf, end
+        inner = np.flatnonzero(self.left >= 0)
+        above = np.zeros(len(self.left), dtype=np.int32)
+        above[self.left[inner]] = above[self.right[inner]] = inner
+        last = np.arange(len(self.left), dtype=np.int32)
+        while len(inner):  # from a node to its right-most leaf
+            last[inner] = self.right[last[inner]]
+            inner = inner[self.left[last[inner]] >= 0]
+        node = leaf.copy()
+        while len(empty := np.flatnonzero(self.first[last[node] + 1] == self.first[node])):
+            node[empty] = above[node[empty]]
+        return node, last[node] + 1
 
     def _shuffled(self, tree: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Return the rows of one tree, in random order inside each leaf."""

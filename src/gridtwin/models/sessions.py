@@ -91,20 +91,23 @@ class Sessions:
         *,
         shift: float,
         width: float,
+        layer: NDArray[np.int64] | None = None,
+        added: NDArray[np.bool_] | None = None,
+        span: tuple[float, float] | None = None,
     ) -> NDArray[np.float64]:
-        """Return an arrival time for each planned job.
+        """Return an arrival time for each planned job, inside `span`.
 
         A session whose largest burst has k jobs (gaps of a minute at most) moves by a normal step
         of ``shift / k**2`` seconds: a burst shows where it was. A gap takes the size of another
         one that is at most the fraction `width` of the user's gaps (at least 2) away in rank; up
         to every large burst and every 24th job the gaps keep their sum, lest their errors add up.
+        Sessions do not reach from one `layer` to another, and those of `added` jobs move by
+        `shift` whatever their bursts.
         """
         if not len(rows):
             return np.empty(0)
-        order = np.lexsort((self.submit[rows] + moves, self.user[rows]))
-        row, move = rows[order], moves[order]
-        same = np.r_[False, (np.diff(self.user[row]) == 0) & (np.diff(move) == 0)]
-        begins = np.isnan(self.gap[row]) | ~same
+        order, begins = self.arrange(rows, moves, layer)
+        row = rows[order]
         session = np.cumsum(begins) - 1
         gaps = np.where(begins, 0.0, self._near(row, rng, width))
         old = np.where(begins, 0.0, self.gap[row])
@@ -113,15 +116,29 @@ class Sessions:
         gaps = _anchored(gaps, old, session, np.where(size >= _BURST, burst, -1))
         elapsed = np.cumsum(gaps)
         largest = np.maximum.reduceat(size, np.flatnonzero(begins))
-        step = rng.normal(0.0, shift, len(largest)) / largest**2
-        starts = (self.submit[row] + move)[begins] + step
+        fixed = largest**2 if added is None else np.where(added[order][begins], 1, largest**2)
+        step = rng.normal(0.0, shift, len(largest)) / fixed
+        starts = (self.submit[row] + moves[order])[begins] + step
         times = np.empty(len(rows))
         times[order] = starts[session] + elapsed - elapsed[begins][session]
-        low = self.submit[0]
-        high = float((self.submit[rows] + moves).max())
+        low, high = span or (self.submit[0], float((self.submit[rows] + moves).max()))
         times = np.where(times < low, 2 * low - times, times)
         times = np.where(times > high, 2 * high - times, times)
         return np.asarray(np.clip(times, low, high))
+
+    def arrange(
+        self,
+        rows: NDArray[np.int64],
+        moves: NDArray[np.float64],
+        layer: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the order of planned jobs by layer, user and time, and where sessions begin."""
+        layer = np.zeros(len(rows), dtype=np.int64) if layer is None else layer
+        order = np.lexsort((self.submit[rows] + moves, self.user[rows], layer))
+        row = rows[order]
+        same = (np.diff(self.user[row]) == 0) & (np.diff(moves[order]) == 0)
+        same &= np.diff(layer[order]) == 0
+        return order, np.isnan(self.gap[row]) | ~np.r_[False, same]
 
     def _near(
         self, row: NDArray[np.int64], rng: np.random.Generator, width: float

@@ -1,6 +1,7 @@
 """The trace model: generates a trace, not rows. The default of gridtwin."""
 
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -9,8 +10,11 @@ from numpy.typing import NDArray
 from gridtwin.models.balance import choose
 from gridtwin.models.base import State, Surrogate
 from gridtwin.models.columns import Column, granularity, leaders, read_columns
+from gridtwin.models.conditions import Conditions, Share, quota
+from gridtwin.models.donors import Groups, draw_donors, split
 from gridtwin.models.forest import LeafForest
 from gridtwin.models.holdout import Choice, Privacy, choose_leaf, wanted
+from gridtwin.models.places import draw_places, resize
 from gridtwin.models.relations import (
     AT_LIMIT,
     cpu_time,
@@ -19,6 +23,7 @@ from gridtwin.models.relations import (
     without_offsets,
 )
 from gridtwin.models.sessions import Sessions
+from gridtwin.models.whatif import WhatIf
 from gridtwin.trace import TraceSchema
 
 __all__ = ["Trace"]
@@ -41,6 +46,8 @@ class _Draft(NamedTuple):
     used: NDArray[np.int32]
     """First the row whose place the job takes, then the rows of each column."""
     source: dict[str, NDArray[np.int32]]
+    groups: Groups | None
+    """Who may give values to whom, where not everybody may."""
 
 
 class Trace(Surrogate):
@@ -173,13 +180,12 @@ class Trace(Surrogate):
         self.forests_ = {}
         for i, name in enumerate(self.drawn_):
             X = np.column_stack([context, *(axes[other] for other in self.drawn_[:i])])
-            asked = TraceSchema.canonical()[name].known == "submit"
             self.forests_[name] = LeafForest.grow(
                 X,
                 self._targets(name, axes[name], rng),
                 rng,
                 trees=self.trees,
-                leaf=max(1, self.leaf_ // 4) if asked else self.leaf_,
+                leaf=max(1, self.leaf_ // 4) if _asked(name) else self.leaf_,
                 fraction=self.fraction,
             )
 
@@ -245,31 +251,111 @@ class Trace(Surrogate):
     def _sample(self, n: int, rng: np.random.Generator) -> pl.DataFrame:
         rows, moves = self.sessions_.plan(n, rng)
         times = self.sessions_.times(rows, moves, rng, shift=self.shift, width=self.gap_width)
+        return self._trace(rows, times, rng)
+
+    def _sample_if(self, n: int | None, rng: np.random.Generator, asked: WhatIf) -> pl.DataFrame:
+        """Return the jobs of another trace: places first, then rows that fit the conditions.
+
+        A condition holds by construction: places are those of training jobs that meet it, and so
+        are the rows that give values.
+        """
+        conditions = Conditions.read(asked, self.keys_ | self.columns_, self._placed)
+        own = np.flatnonzero(conditions.allowed)
+        submit, user = self.sessions_.submit, self.sessions_.user
+        sessions = Sessions.learn(submit[own], user[own], self.session_gap)
+        plan = draw_places(submit[own], (submit[0], submit[-1]), asked, n, rng)
+        usual = n
+        if n is None:
+            seen = max(submit[-1] - submit[0], 1.0)
+            usual = len(plan.rows) or max(1, round(len(own) * np.diff(plan.span)[0] / seen))
+        parts = conditions.placed and replace(conditions.placed, row=conditions.placed.row[own])
+        plan, added, kept = resize(plan, sessions, parts, round(asked.rate * (usual or 0)), rng)
+        times = sessions.times(
+            plan.rows,
+            plan.moves,
+            rng,
+            shift=self.shift,
+            width=self.gap_width,
+            layer=plan.layer,
+            added=added,
+            span=(plan.span[0], max(plan.span[0], plan.span[1] - self.unit_)),
+        )
+        return self._trace(own[plan.rows[kept]], times[kept], rng, conditions)
+
+    def _placed(self, name: str) -> bool:
+        """Whether a job has the column from the place that it takes."""
+        drawn = name in self.drawn_ or self.leaders_.get(name) in self.drawn_
+        return name in self.keys_ or not drawn
+
+    def _trace(
+        self,
+        rows: NDArray[np.int64],
+        times: NDArray[np.float64],
+        rng: np.random.Generator,
+        conditions: Conditions | None = None,
+    ) -> pl.DataFrame:
+        """Draw jobs that stand in the places of the training `rows`, submitted at `times`."""
         if self.unit_:
             times = np.round(times / self.unit_) * self.unit_
         order = np.argsort(times, kind="stable")
         rows, times = rows[order], times[order]
+        n = len(rows)
         context, axes = self._context(), self._axes()
-        parts = [
-            self._rows(rows[i : i + CHUNK], times[i : i + CHUNK], context, axes, rng)
-            for i in range(0, max(n, 1), CHUNK)
-        ]
+        shares = conditions.drawn if conditions else ()
+        left = [quota(share.shares, n) for share in shares]
+        parts = []
+        for i in range(0, max(n, 1), CHUNK):
+            some = slice(i, i + CHUNK)
+            exact = [quota(counts, len(rows[some])) for counts in left]
+            left = [counts - now for counts, now in zip(left, exact, strict=True)]
+            draft = _Draft(context[rows[some]], rows[some, None].astype(np.int32), {}, None)
+            if conditions:
+                draft = draft._replace(groups=Groups.of(conditions.allowed, len(draft.X)))
+                draft = self._shared(shares, exact, draft, context, axes, rng)
+            parts.append(self._rows(draft, times[some], axes, rng))
         frame = pl.concat(parts).with_columns(job_id=pl.int_range(1, n + 1).cast(pl.String))
         return without_offsets(frame, self._columns_)
 
-    def _rows(
+    def _shared(
         self,
-        rows: NDArray[np.int64],
-        times: NDArray[np.float64],
+        shares: tuple[Share, ...],
+        exact: list[NDArray[np.int64]],
+        draft: "_Draft",
         context: NDArray[np.float32],
         axes: dict[str, NDArray[np.float32]],
         rng: np.random.Generator,
+    ) -> "_Draft":
+        """Decide which jobs get the values of which so many are asked for, `exact`.
+
+        What is known of a job before says how likely each value is for it: its place and, for what
+        becomes of it, what it asked for. The columns after that are drawn given the value.
+        """
+        steps = []
+        for share, counts in zip(shares, exact, strict=True):
+            asked = _asked(self.leaders_.get(share.column, share.column))
+            until = next(i for i, name in enumerate(self.drawn_) if _asked(name) == asked)
+            steps.append((until, share, counts))
+        for until, share, counts in sorted(steps, key=lambda step: step[0]):
+            draft = self._draw(self.drawn_[len(draft.source) : until], draft, axes, rng)
+            X = np.column_stack([context, *(axes[name] for name in self.drawn_[:until])])
+            groups = split(
+                cast("Groups", draft.groups), share, counts, (X, draft.X), self.leaf_, rng
+            )
+            draft = draft._replace(groups=groups)
+        return draft
+
+    def _rows(
+        self,
+        draft: "_Draft",
+        times: NDArray[np.float64],
+        axes: dict[str, NDArray[np.float32]],
+        rng: np.random.Generator,
     ) -> pl.DataFrame:
-        """Draw all columns of some jobs that stand in the places of the training `rows`."""
+        """Draw the columns that a draft does not have yet; return all columns of its jobs."""
+        rows = draft.used[:, 0]
         weighed = "run_time" in self.drawn_ and self._width() is not None
         cut = self.drawn_.index("run_time") if weighed else len(self.drawn_)
-        draft = _Draft(context[rows], rows[:, None].astype(np.int32), {})
-        draft = self._draw(self.drawn_[:cut], draft, axes, rng)
+        draft = self._draw(self.drawn_[len(draft.source) : cut], draft, axes, rng)
         drafts = [
             self._values(self._draw(self.drawn_[cut:], draft, axes, rng), rng)
             for _ in range(2 if weighed else 1)
@@ -295,10 +381,10 @@ class Trace(Surrogate):
         """Draw some columns, one after the other; return the draft with them."""
         X, used, source = draft.X, draft.used, dict(draft.source)
         for name in names:
-            source[name] = self.forests_[name].draw(X, rng, used)
+            source[name] = draw_donors(self.forests_[name], X, rng, used, draft.groups)
             X = np.column_stack([X, axes[name][source[name]]])
             used = np.column_stack([used, source[name]])
-        return _Draft(X, used, source)
+        return draft._replace(X=X, used=used, source=source)
 
     def _values(self, draft: "_Draft", rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Return the values of all columns of a finished draft."""
@@ -380,6 +466,11 @@ class Trace(Surrogate):
         self.forests_ = {
             name: LeafForest.from_arrays(f"forest.{name}", arrays) for name in meta["drawn"]
         }
+
+
+def _asked(name: str) -> bool:
+    """Whether a column is known at submit."""
+    return TraceSchema.canonical()[name].known == "submit"
 
 
 def _standard(values: NDArray[Any]) -> NDArray[np.float64]:
