@@ -8,7 +8,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import gridtwin
-from gridtwin.core.errors import FormatError, GridtwinError, NotFittedError, UnknownNameError
+from gridtwin.core.errors import (
+    FormatError,
+    GridtwinError,
+    InputError,
+    NotFittedError,
+    UnknownNameError,
+)
 from gridtwin.trace import JobTable
 
 pytestmark = pytest.mark.parametrize("name", gridtwin.models.names())
@@ -87,6 +93,22 @@ def test_nothing_can_be_sampled_but_no_negative_number(name, jobs):
         model.sample(-1)
 
 
+@pytest.mark.parametrize(
+    "asked", [{"days": 3.0}, {"where": {"queue": "long"}}, {"mix": {"status": {"failed": 0.5}}}]
+)
+def test_a_what_if_is_answered_exactly_or_refused(name, jobs, asked):
+    model = fitted(name, head(jobs, 100))
+    try:
+        found = model.sample(80, seed=1, **asked).collect()
+    except InputError as error:
+        assert f"{name!r}" in str(error)
+        assert next(iter(asked)) in str(error)
+        return
+    assert len(found) == 80
+    assert "where" not in asked or set(found["queue"]) == {"long"}
+    assert "mix" not in asked or (found["status"] == "failed").sum() == 40
+
+
 def test_odd_columns_survive(name, jobs):
     n = len(jobs)
     frame = jobs.collect().with_columns(
@@ -119,3 +141,21 @@ def test_relations_hold(name, jobs):
 def test_a_misspelt_name_or_parameter_is_named(name):
     with pytest.raises(UnknownNameError, match=f"did you mean '{name}'"):
         gridtwin.models.get(name + "x")
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_names_are_bearable(name):
+    n = 100_000
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "job_id": [str(i) for i in range(n)],
+            "user": [f"u{i}" for i in range(n)],
+            "submit_time": np.sort(rng.uniform(0, 1e7, n)),
+            "cores_req": rng.choice([1, 2, 4], n),
+            "run_time": rng.lognormal(5, 1, n),
+        }
+    )
+    sample = fitted(name, JobTable.from_frame(frame)).sample(50, seed=0).collect()
+    assert sample["user"].null_count() == 0
+    assert sample["user"].n_unique() > 40
