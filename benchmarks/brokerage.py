@@ -7,8 +7,9 @@ had in use at the same time, so that jobs queue; failures, outages and retries a
 `grid_example.py`. Each seed has its own failures and outages, the same for all brokers. The cost of
 a decision is the CPU time of the broker's own call; those of the kernel are not called.
 
-Static: jobs at unrelated sites; work lognormal (sigma 1), sites' speeds uniform within a factor of
-4, and a lognormal factor (sigma 0.2) for each pair. The bound is that of the linear program.
+Static: work lognormal (sigma 1), sites' speeds uniform within a factor of 4, and a lognormal factor
+for each pair of a job and a site, of sigma `spread`: 0.02, where a fast site is fast for all jobs,
+and 0.2. The bound is that of the linear program.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import json
 import sys
 import tempfile
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from time import process_time, thread_time_ns
 from typing import Any
@@ -29,6 +31,7 @@ from gridtwin.policy.optimal import least, lp_bound, rounded
 from gridtwin.sim import Platform, simulate
 from gridtwin.sim.brokers import broker_names, chooser_of
 from gridtwin.sim.faults import Faults
+from gridtwin.sim.view import View
 from gridtwin.trace import JobTable
 from gridtwin.trace.examples import panda
 
@@ -36,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from grid_example import faults, grid
 
 _SIZES = ((100, 10), (500, 20), (1000, 50), (2000, 100))
+_SPREADS = (0.02, 0.2)
 _PAIRS = 10_000  # of a job and a site, up to which the search for the optimum is tried
 
 
@@ -55,9 +59,9 @@ def online(
     spent = [0, 0]
     chooser = chooser_of(name, seed)
 
-    def timed(view: Any) -> Any:
+    def timed(view: View) -> int | None:
         begin = thread_time_ns()
-        answer = chooser(view)  # type: ignore[misc]
+        answer: int | None = chooser(view)  # type: ignore[misc]
         spent[0] += thread_time_ns() - begin
         spent[1] += 1
         return answer
@@ -91,17 +95,19 @@ def online(
     }
 
 
-def instance(jobs: int, sites: int, seed: int) -> Instance:
-    """Make an instance of jobs at unrelated sites."""
+def instance(jobs: int, sites: int, spread: float, seed: int) -> Instance:
+    """Make an instance of jobs at sites."""
     rng = np.random.default_rng(seed)
     work = rng.lognormal(8.0, 1.0, (jobs, 1))
     slow = 1.0 / rng.uniform(0.5, 2.0, (1, sites))
-    return Instance.of(work * slow * rng.lognormal(0.0, 0.2, (jobs, sites)))
+    return Instance.of(work * slow * rng.lognormal(0.0, spread, (jobs, sites)))
 
 
-def static(jobs: int, sites: int, seed: int, time_limit: float) -> list[dict[str, Any]]:
+def static(
+    jobs: int, sites: int, spread: float, *, seed: int, time_limit: float
+) -> list[dict[str, Any]]:
     """Return each method's makespan over the bound, and its CPU time."""
-    given = instance(jobs, sites, seed)
+    given = instance(jobs, sites, spread, seed)
     cpu = process_time()
     bound = lp_bound(given)
     rows = [{"method": "lp_bound", "ratio": 1.0, "cpu_s": process_time() - cpu}]
@@ -116,7 +122,7 @@ def static(jobs: int, sites: int, seed: int, time_limit: float) -> list[dict[str
         cpu = process_time()
         ratio = method() / bound
         rows.append({"method": name, "ratio": ratio, "cpu_s": process_time() - cpu})
-    return [{"jobs": jobs, "sites": sites, **row} for row in rows]
+    return [{"jobs": jobs, "sites": sites, "spread": spread, **row} for row in rows]
 
 
 def _mean(rows: list[dict[str, Any]], keys: list[str]) -> pl.DataFrame:
@@ -147,13 +153,13 @@ def main() -> None:
         wrong = faults(jobs, platform, seed)
         found += [online(jobs, platform, wrong, name, seed) for name in names]
     plans: list[dict[str, Any]] = []
-    static(10, 2, 0, 1.0)  # compiles
-    for size in _SIZES:
+    static(10, 2, 0.2, seed=0, time_limit=1.0)  # compiles
+    for size, spread in product(_SIZES, _SPREADS):
         for seed in range(args.instances):
-            plans += static(*size, seed, args.time_limit)
+            plans += static(*size, spread, seed=seed, time_limit=args.time_limit)
     told = {"jobs": len(jobs), "cores": int(platform.cores.sum()), "sites": len(platform.sites)}
     brokers = _mean(found, ["broker"]) if found else pl.DataFrame()
-    ratios = _mean(plans, ["jobs", "sites", "method"]) if plans else pl.DataFrame()
+    ratios = _mean(plans, ["jobs", "sites", "spread", "method"]) if plans else pl.DataFrame()
     if args.json:
         both = {"brokers": brokers.to_dicts(), "plans": ratios.to_dicts()}
         print(json.dumps({**told, **both}, indent=1))

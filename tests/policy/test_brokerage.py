@@ -283,12 +283,13 @@ def test_ucb1_by_hand():
 
 def test_linucb_by_hand():
     arm = bandits.LinUCB(alpha=0.5)
-    x = np.array([[1.0, 0, 0, 0, 0, 1.0, 0.5], [1.0, 2.0, 0, 1.0, 0, 0, 0]])
+    x = np.array([[1.0, 0, 0, 0, 0, 0.5], [1.0, 2.0, 0, 1.0, 0, 0]])
     arm.learn(x[0], 3.0)
     arm.learn(x[1], -1.0)
-    inverse = np.linalg.inv(np.eye(7) + x.T @ x)
+    inverse = np.linalg.inv(np.eye(6) + x.T @ x)
     assert arm.known == pytest.approx(inverse)
-    theta = inverse @ (3.0 * x[0] - x[1])
+    belief = np.array([0, -1.0, 0, 0, 0, 0])
+    theta = inverse @ (belief + 3.0 * x[0] - x[1])
     wanted = x @ theta + 0.5 * np.sqrt(np.diag(x @ inverse @ x.T))
     assert bandits.bounds(x, arm.known @ arm.b, arm.known, 0.5) == pytest.approx(wanted)
 

@@ -22,11 +22,13 @@ Floats = NDArray[np.float64]
 
 PENALTY = 86400.0
 """What a failed attempt is taken to have lasted at least, s."""
-FEATURES = ("one", "load", "log ready", "log fetch", "log run", "data at hand", "failed")
-"""What LinUCB looks at: of a site, and of the job there; times in hours, as log(1 + t), and the
-share of its jobs that failed at the site, of those that have ended and one more."""
+FEATURES = ("one", "log completion", "log fetch", "log run", "data at hand", "failed")
+"""What LinUCB looks at: of a job at a site; logs of hours (fetch and run: of one more), the share
+of the input that is there, the share of the site's jobs that failed, of those that have ended and
+one more."""
 _HOUR = 3600.0
-_LEAST = 1.0
+_LEAST, _MOST = 1.0, 1e8
+_BELIEF = np.array([0.0, -1.0, 0.0, 0.0, 0.0, 0.0])
 
 
 def reward(seconds: float, *, finished: bool) -> float:
@@ -85,10 +87,12 @@ class UCB1:
 class LinUCB:
     """Send a job to the site with the largest upper bound of a linear model of the reward.
 
-    Li et al., WWW 2010, with one model for all sites: theta = A^-1 b, A = I + sum x x', b = sum
-    r x, bound = theta x + alpha sqrt(x' C^-1 x), over the `FEATURES` x of the job and each site.
+    Li et al., WWW 2010, with one model for all sites: theta = A^-1 b, A = I + sum x x', b = b0 +
+    sum r x, bound = theta x + alpha sqrt(x' C^-1 x), over the `FEATURES` x of the job at each site.
     A and b are sums over the jobs that have ended, C = I + sum x x' over all that were sent: what
-    is under way is not tried again because its reward is late.
+    is under way is not tried again because its reward is late. b0 is the belief that a job takes as
+    long as it is expected to (`estimates.Times`): without, the first rewards are those of short
+    jobs and short queues, and from them it learns that queues do no harm.
     """
 
     def __init__(self, alpha: float = 0.5) -> None:
@@ -99,7 +103,7 @@ class LinUCB:
         """A^-1."""
         self.tried = np.eye(len(FEATURES))
         """C^-1."""
-        self.b = np.zeros(len(FEATURES))
+        self.b = _BELIEF.copy()
         self.seen: dict[int, Floats] = {}
         self.failed = self.ended = np.zeros(0)
         self.history = History()
@@ -139,12 +143,12 @@ class LinUCB:
         times = times_of(view, self.history, slow)
         x = np.empty((len(slow), len(FEATURES)))
         x[:, 0] = 1.0
-        x[:, 1] = np.minimum(view.load, 10.0)
-        for k, seconds in enumerate((times.ready, times.fetch, times.run), start=2):
-            x[:, k] = np.log1p(np.minimum(seconds, 1e8) / _HOUR)
+        x[:, 1] = np.log(np.clip(times.completion, _LEAST, _MOST) / _HOUR)
+        for k, seconds in enumerate((times.fetch, times.run), start=2):
+            x[:, k] = np.log1p(np.minimum(seconds, _MOST) / _HOUR)
         total = float(view.input_bytes.sum())
-        x[:, 5] = view.local_bytes() / total if total > 0.0 else 1.0
-        x[:, 6] = self.failed / (self.ended + 1.0)
+        x[:, 4] = view.local_bytes() / total if total > 0.0 else 1.0
+        x[:, 5] = self.failed / (self.ended + 1.0)
         return x
 
 
