@@ -87,6 +87,14 @@ def test_a_trace_that_does_not_queue_is_told():
     assert any("tell policies apart badly" in text for text in few.warnings)
 
 
+def test_jobs_of_several_sites_are_told(jobs):
+    frame = jobs.collect().with_columns(site=pl.Series(["A", "B"] * 150))
+    both = from_table(jobs.with_frame(frame), cores=64)
+    assert both.changed == {"2 sites are one machine": 300}
+    found = compare(both, ("fcfs",), length=50)
+    assert "300 jobs are taken otherwise: 2 sites are one machine" in found.warnings
+
+
 def test_names_carry_their_backfilling():
     assert named(["sjf", "f1+none", "easy"], "easy") == ["sjf+easy", "f1+none", "easy"]
     assert splitting("conservative") == (QUEUEING["fcfs"], "conservative")

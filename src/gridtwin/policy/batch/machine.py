@@ -85,7 +85,7 @@ def _instant(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
         arrive(st, jobs, rule, b)
 
 
-@rare
+@part
 def await_job(st: State, jobs: Jobs, rule: Rule, b: int) -> bool:
     """Go on until somebody waits; return whether anybody ever does."""
     env = st.env
@@ -97,10 +97,10 @@ def await_job(st: State, jobs: Jobs, rule: Rule, b: int) -> bool:
     return env[b].queued > 0
 
 
-@rare
+@part
 def choose(st: State, jobs: Jobs, rule: Rule, b: int, k: int) -> None:
     """Make a waiting job the head, and go on until it has started."""
-    env, when = st.env, np.inf
+    env, when, came = st.env, np.inf, -1
     need = jobs.need[env[b].first + k]
     env[b].decisions += 1
     backfill = rule.backfill != NO_BACKFILL
@@ -109,7 +109,9 @@ def choose(st: State, jobs: Jobs, rule: Rule, b: int, k: int) -> None:
     while need > env[b].free:
         if rule.compat:
             if backfill:
-                overtake_before(st, jobs, rule, b, when)
+                newest = env[b].arrived == came + 1
+                overtake_before(st, jobs, rule, b, when, newest)
+                came = env[b].arrived
             _one(st, jobs, rule, b)
         else:
             if backfill:
@@ -118,27 +120,28 @@ def choose(st: State, jobs: Jobs, rule: Rule, b: int, k: int) -> None:
     begin(st, jobs, rule, b, k)
 
 
-@rare
+@part
 def _serve(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Start by score what can start now."""
     env = st.env
     if env[b].free <= 0:
         return
-    line_up(st, jobs, rule, b)
+    stale = True
     while env[b].queued > 0:
+        if stale:
+            line_up(st, jobs, rule, b)
+        stale = rule.kind == FAIR
         k = st.line[b, 0]
         if jobs.need[env[b].first + k] > env[b].free:
             break
         begin(st, jobs, rule, b, k)
         env[b].blocked = -1
         env[b].decisions += 1
-        if rule.kind == FAIR:
-            line_up(st, jobs, rule, b)
     if rule.backfill != NO_BACKFILL and env[b].queued > 1:
         overtake(st, jobs, rule, b, st.line[b, 0], True)
 
 
-@rare
+@part
 def _run(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Run a sequence to its last start, each decision by score."""
     env = st.env

@@ -2,7 +2,7 @@
 
 from gridtwin.policy.batch.call import call
 from gridtwin.policy.batch.state import BY_NUMBER, FAIR, MOVING, STATIC, Jobs, Rule, State
-from gridtwin.sim.kernel.jit import part, rare
+from gridtwin.sim.kernel.jit import part
 
 __all__ = ["arrive", "leave", "line_up", "use"]
 
@@ -58,7 +58,7 @@ def _before(st: State, jobs: Jobs, rule: Rule, b: int, k: int, other: int) -> bo
     return st.env[b].placed != 0 and st.place[b, k] < st.place[b, other]
 
 
-@rare
+@part
 def _sort(st: State, jobs: Jobs, rule: Rule, b: int, begin: int) -> None:
     """Sort the line, in order before `begin`; stable, and quick where little is out of order."""
     line = st.line
@@ -78,7 +78,7 @@ def _sort(st: State, jobs: Jobs, rule: Rule, b: int, begin: int) -> None:
         line[b, low] = k
 
 
-@rare
+@part
 def _score(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Score all in the line anew."""
     first, now = st.env[b].first, st.env[b].now
@@ -96,7 +96,7 @@ def _score(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
             st.score[b, k] = used * 0.5 ** ((now - since) / rule.half_life)
 
 
-@rare
+@part
 def _group(st: State, jobs: Jobs, b: int, begin: int) -> None:
     """Sort jobs of one submit time by score within `fifo`, stable."""
     fifo, first = st.fifo, st.env[b].first
@@ -111,7 +111,7 @@ def _group(st: State, jobs: Jobs, b: int, begin: int) -> None:
         fifo[b, q] = k
 
 
-@rare
+@part
 def line_up(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Sort all that wait by score.
 

@@ -9,7 +9,7 @@ from gridtwin.sim.kernel.jit import part, rare
 __all__ = ["begin", "finish", "overtake", "overtake_before", "reservation"]
 
 
-@rare
+@part
 def begin(st: State, jobs: Jobs, rule: Rule, b: int, k: int) -> None:
     """Start a job that waits and fits."""
     env, ends, who, now = st.env, st.ends, st.who, st.env[b].now
@@ -37,7 +37,7 @@ def begin(st: State, jobs: Jobs, rule: Rule, b: int, k: int) -> None:
     env[b].running += 1
 
 
-@rare
+@part
 def finish(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Let the next running job end."""
     env = st.env
@@ -62,7 +62,7 @@ def finish(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
             st.held[b, p] = st.held[b, p + 1]
 
 
-@rare
+@part
 def reservation(st: State, jobs: Jobs, b: int, need: int) -> float:
     """Return when a job is expected to fit, by ``compat``; sorts equal ends as that would.
 
@@ -92,10 +92,19 @@ def reservation(st: State, jobs: Jobs, b: int, need: int) -> float:
     return when
 
 
-@rare
-def overtake_before(st: State, jobs: Jobs, rule: Rule, b: int, when: float) -> None:
-    """Start all that fit and are expected to end before a time, by submit time (``compat``)."""
+@part
+def overtake_before(st: State, jobs: Jobs, rule: Rule, b: int, when: float, newest: bool) -> None:
+    """Start all that fit and are expected to end before a time, by submit time (``compat``).
+
+    `newest`: only the last arrival can, for nothing else has happened since the others were seen.
+    """
     env, fifo, p = st.env, st.fifo, 0
+    if newest:
+        k = env[b].arrived - 1
+        j = env[b].first + k
+        if jobs.need[j] <= env[b].free and env[b].now + jobs.request[j] < when:
+            begin(st, jobs, rule, b, k)
+        return
     while p < env[b].queued and env[b].free > 0:
         k = fifo[b, p]
         j = env[b].first + k
@@ -106,7 +115,7 @@ def overtake_before(st: State, jobs: Jobs, rule: Rule, b: int, when: float) -> N
     env[b].timed = 1
 
 
-@rare
+@part
 def overtake(st: State, jobs: Jobs, rule: Rule, b: int, head: int, by_score: bool) -> None:
     """Start who may overtake the head, in order of score or of submit time."""
     env = st.env
@@ -128,7 +137,7 @@ def _waiting(st: State, b: int, p: int, by_score: bool) -> int:
     return st.line[b, p] if by_score else st.fifo[b, p]
 
 
-@rare
+@part
 def _easy(st: State, jobs: Jobs, rule: Rule, b: int, head: int, by_score: bool, since: int) -> None:
     """Start what fits and does not delay the head (Lifka, JSSPP 1995)."""
     env, first, now = st.env, st.env[b].first, st.env[b].now
@@ -140,7 +149,8 @@ def _easy(st: State, jobs: Jobs, rule: Rule, b: int, head: int, by_score: bool, 
     while p < env[b].running and st.due[b, p] <= shadow:
         free += st.held[b, p]
         p += 1
-    extra, p = free - need, 0
+    extra = free - need
+    p = 0 if by_score else max(env[b].queued - (env[b].arrived - since), 0)  # new ones stand last
     while p < env[b].queued and env[b].free > 0:
         k = _waiting(st, b, p, by_score)
         j = first + k
@@ -177,7 +187,7 @@ def _conservative(st: State, jobs: Jobs, rule: Rule, b: int, head: int, by_score
             p -= 1
 
 
-@rare
+@part
 def _profile(st: State, b: int) -> int:
     """Lay out what will be free from when on; return the number of times."""
     profile, now, count = st.profile, st.env[b].now, 1
@@ -194,7 +204,7 @@ def _profile(st: State, b: int) -> int:
     return count
 
 
-@rare
+@part
 def _plan(st: State, b: int, count: int, need: int, long: float) -> tuple[int, int]:
     """Reserve at the earliest time that lasts long enough; return its place, and the times now.
 

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import FormatError, InputError
+from gridtwin.metrics.sites import sites_of
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size, runnable
 
@@ -84,6 +85,7 @@ def from_table(jobs: JobTable, *, cores: int | None = None) -> Stream:
     if "user" in jobs:
         names = jobs.collect(["user"])["user"][row].cast(pl.String).fill_null("")
         user = names.rank("dense").to_numpy().astype(np.int64) - 1 if len(names) else user
+    sites = sites_of(jobs)
     return Stream(
         submit=ready.submit[fits],
         need=ready.width[fits],
@@ -94,6 +96,7 @@ def from_table(jobs: JobTable, *, cores: int | None = None) -> Stream:
         cores=cores,
         row=row,
         dropped=dropped,
+        changed={f"{sites} sites are one machine": len(row)} if sites > 1 else {},
     )
 
 
