@@ -39,13 +39,17 @@ _models = Registry(
             "balance",
             "base",
             "columns",
+            "conditions",
+            "donors",
             "encoding",
             "forest",
             "holdout",
             "likelihood",
             "neural",
+            "places",
             "relations",
             "sessions",
+            "whatif",
         }
     ),
 )

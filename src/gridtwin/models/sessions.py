@@ -101,8 +101,8 @@ class Sessions:
         of ``shift / k**2`` seconds: a burst shows where it was. A gap takes the size of another
         one that is at most the fraction `width` of the user's gaps (at least 2) away in rank; up
         to every large burst and every 24th job the gaps keep their sum, lest their errors add up.
-        Sessions do not reach from one `layer` to another, and those of `added` jobs move by
-        `shift` whatever their bursts.
+        Sessions do not reach from one `layer` to another, and those of `added` jobs move by half
+        of `shift` whatever their bursts, lest these fall on those they are copies of.
         """
         if not len(rows):
             return np.empty(0)
@@ -116,7 +116,7 @@ class Sessions:
         gaps = _anchored(gaps, old, session, np.where(size >= _BURST, burst, -1))
         elapsed = np.cumsum(gaps)
         largest = np.maximum.reduceat(size, np.flatnonzero(begins))
-        fixed = largest**2 if added is None else np.where(added[order][begins], 1, largest**2)
+        fixed = largest**2 if added is None else np.where(added[order][begins], 2, largest**2)
         step = rng.normal(0.0, shift, len(largest)) / fixed
         starts = (self.submit[row] + moves[order])[begins] + step
         times = np.empty(len(rows))
