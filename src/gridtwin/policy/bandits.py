@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
-from gridtwin.policy.estimates import History, candidates, slowness, times_of
+from gridtwin.policy.estimates import History, candidates, times_of
 from gridtwin.sim.brokers import Brokering, register_broker
 from gridtwin.sim.view import View
 
@@ -107,16 +107,12 @@ class LinUCB:
         self.seen: dict[int, Floats] = {}
         self.failed = self.ended = np.zeros(0)
         self.history = History()
-        self.slow: Floats | None = None
 
     def __call__(self, view: View) -> int | None:
         """Choose the site of the view's job."""
-        if self.slow is None:
-            self.slow = slowness(view.speed)
-            self.failed, self.ended = np.zeros((2, len(self.slow)))
-        ended = view.ended()
-        self.history.learn(ended, self.slow)
-        for row in ended:
+        if not len(self.ended):
+            self.failed, self.ended = np.zeros((2, len(view.names)))
+        for row in self.history.learn(view):
             x = self.seen.pop(int(row["job"]), None)
             if x is not None:
                 self.learn(x, _reward_of(row))
@@ -125,7 +121,7 @@ class LinUCB:
         at = np.flatnonzero(candidates(view))
         if not len(at):
             return None
-        x = self.features(view, self.slow)[at]
+        x = self.features(view)[at]
         theta = self.known @ self.b
         best = int(bounds(x, theta, self.tried, self.alpha).argmax())
         _add(self.tried, x[best])
@@ -138,10 +134,10 @@ class LinUCB:
         _add(self.known, x)
         self.b += worth * x
 
-    def features(self, view: View, slow: Floats) -> Floats:
+    def features(self, view: View) -> Floats:
         """Return the `FEATURES` of the view's job at each site, shape (sites, features)."""
-        times = times_of(view, self.history, slow)
-        x = np.empty((len(slow), len(FEATURES)))
+        times = times_of(view, self.history)
+        x = np.empty((len(view.names), len(FEATURES)))
         x[:, 0] = 1.0
         x[:, 1] = np.log(np.clip(times.completion, _LEAST, _MOST) / _HOUR)
         for k, seconds in enumerate((times.fetch, times.run), start=2):

@@ -21,7 +21,6 @@ from gridtwin.policy.estimates import (
     candidates,
     least,
     ready_seconds,
-    slowness,
     times_of,
 )
 from gridtwin.sim.brokers import Brokering, register_broker
@@ -80,20 +79,17 @@ class Expecting:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.history = History()
-        self.slow: NDArray[np.float64] | None = None
 
     def __call__(self, view: View) -> int | None:
         """Choose the site of the view's job."""
-        if self.slow is None:
-            self.slow = slowness(view.speed)
-        self.history.learn(view.ended(), self.slow)
+        self.history.learn(view)
         among = candidates(view)
         if not among.any():
             return None
         self.history.sent(view)
         if self.rule == "olb":
-            return least(ready_seconds(view, self.slow, self.history.mean), among)
-        times = times_of(view, self.history, self.slow)
+            return least(ready_seconds(view, self.history), among)
+        times = times_of(view, self.history)
         return least(times.fetch + times.run if self.rule == "met" else times.completion, among)
 
 

@@ -28,28 +28,29 @@ class History:
     """
 
     prior: float = _PRIOR
-    asked: dict[int, float] = field(default_factory=dict)
-    """What each job that was sent asked for, s; NaN where it did not. Ended jobs are forgotten."""
-    kinds: dict[int, int] = field(default_factory=dict)
+    open: dict[int, tuple[float, int, int, bool]] = field(default_factory=dict)
+    """Of each job that was sent and has not ended: the seconds it asked for (NaN: it did not), its
+    kind, its cores, whether it takes less on faster cores."""
     sums: dict[int, list[float]] = field(default_factory=dict)
     """By kind: jobs, seconds; those that asked for a time, the sum of the shares they took."""
-    count: int = 0
-    total: float = 0.0
+    cores: float = 0.0
+    core_seconds: float = 0.0
+    _slow: Floats = field(default_factory=lambda: np.zeros(0))
 
     def sent(self, view: View) -> None:
         """Take note of a job that is sent somewhere."""
-        self.asked[view.job] = view.estimate
-        self.kinds[view.job] = view.kind
+        self.open[view.job] = (view.estimate, view.kind, view.cores, view.scales)
 
-    def learn(self, ended: NDArray[Any], slow: Floats) -> None:
-        """Take note of attempts that ended (`View.ended`); failures say nothing of run times."""
+    def learn(self, view: View) -> NDArray[Any]:
+        """Take note of attempts that ended and return them; failures say nothing of run times."""
+        ended, slow = view.ended(), self._slowness(view)
         for row in ended:
-            job = int(row["job"])
-            asked, kind = self.asked.pop(job, None), self.kinds.pop(job, 0)
-            if asked is None or not row["finished"]:
+            known = self.open.pop(int(row["job"]), None)
+            if known is None or not row["finished"]:
                 continue
+            asked, kind, cores, scales = known
             begin = row["start"] if np.isnan(row["staged"]) else row["staged"]
-            seconds = float(row["computed"] - begin) / float(slow[row["site"]])
+            seconds = float(row["computed"] - begin) / (slow[row["site"]] if scales else 1.0)
             if not seconds >= 0.0:
                 continue
             sums = self.sums.setdefault(kind, [0.0, 0.0, 0.0, 0.0])
@@ -58,8 +59,9 @@ class History:
             if asked > 0.0:
                 sums[2] += 1.0
                 sums[3] += seconds / asked
-            self.count += 1
-            self.total += seconds
+            self.cores += cores
+            self.core_seconds += cores * seconds
+        return ended
 
     def expected(self, view: View) -> float:
         """Return the seconds that the view's job is expected to run on a core of mean speed."""
@@ -71,8 +73,17 @@ class History:
 
     @property
     def mean(self) -> float:
-        """Mean seconds of all that ended."""
-        return self.total / self.count if self.count else self.prior
+        """Mean seconds of a core of all that ended."""
+        return self.core_seconds / self.cores if self.cores else self.prior
+
+    def slow(self, view: View) -> Floats:
+        """Return how many times as long as on the mean core the view's job runs at each site."""
+        return self._slowness(view) if view.scales else np.ones(len(view.names))
+
+    def _slowness(self, view: View) -> Floats:
+        if not len(self._slow):
+            self._slow = slowness(view.speed)
+        return self._slow
 
 
 @dataclass(frozen=True)
@@ -103,9 +114,8 @@ def _ready(free, queued, held, size, share, slow, cores, mean, out):  # type: ig
     for s in range(len(out)):
         out[s] = 0.0
         if queued[s] > 0 or free[s] < cores:
-            busy = size[s] - free[s]
-            work = mean * slow[s] * (max(held[s] - busy, 0) + 0.5 * busy)
-            out[s] = work / max(size[s] * share[s], 1e-9)
+            lacking = max(held[s] - size[s] + cores, 1)  # those that wait, and its own, less free
+            out[s] = mean * slow[s] * lacking / max(size[s] * share[s], 1e-9)
         if share[s] <= 0.0:
             out[s] = out[s] % _AWAY + _AWAY
 
@@ -113,12 +123,14 @@ def _ready(free, queued, held, size, share, slow, cores, mean, out):  # type: ig
 _ready_all: Any = compiled(_ready)
 
 
-def ready_seconds(view: View, slow: Floats, mean: float) -> Floats:
+def ready_seconds(view: View, history: History) -> Floats:
     """Return how long the view's job would wait at each site, about.
 
-    0 where nobody queues and it has room. Else the backlog's work over the site's cores: each core
-    that waits brings `mean` seconds, each that is busy half of it, times the site's slowness.
+    0 where nobody queues and it has room. Else until as many cores are given back as jobs before it
+    wait for, and as it needs itself beside those free: a site gives back all of its cores in
+    `History.mean` seconds, times its slowness.
     """
+    slow = history.slow(view)
     out = np.empty(len(slow))
     _ready_all(
         view.free,
@@ -128,16 +140,16 @@ def ready_seconds(view: View, slow: Floats, mean: float) -> Floats:
         view.open,
         slow,
         view.cores,
-        mean,
+        history.mean,
         out,
     )
     return out
 
 
-def times_of(view: View, history: History, slow: Floats) -> Times:
+def times_of(view: View, history: History) -> Times:
     """Return what the view's job may take at each site."""
-    ready = ready_seconds(view, slow, history.mean)
-    return Times(ready, view.fetch_seconds(), history.expected(view) * slow)
+    run = history.expected(view) * history.slow(view)
+    return Times(ready_seconds(view, history), view.fetch_seconds(), run)
 
 
 def candidates(view: View) -> Mask:

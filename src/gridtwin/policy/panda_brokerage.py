@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gridtwin.core.seeds import generator
 from gridtwin.policy.brokerage import draw
-from gridtwin.policy.estimates import History, candidates, slowness
+from gridtwin.policy.estimates import History, candidates
 from gridtwin.policy.panda_weights import (
     RULES,
     Counts,
@@ -74,7 +74,6 @@ class _Learner:
         self.rule = rule
         self.rng = generator(seed)
         self.history = History()
-        self.slow: Floats | None = None
 
     def intensity(self, view: View, total: float) -> float:
         """Return the kB of input for each core and second that the job is expected to run."""
@@ -82,10 +81,7 @@ class _Learner:
 
     def learnt(self, view: View) -> NDArray[Any]:
         """Learn from what ended, take note of the view's job; return what ended."""
-        if self.slow is None:
-            self.slow = slowness(view.speed)
-        ended = view.ended()
-        self.history.learn(ended, self.slow)
+        ended = self.history.learn(view)
         self.history.sent(view)
         return ended
 

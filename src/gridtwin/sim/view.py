@@ -1,6 +1,7 @@
 """What a broker of the user's own sees, and how the kernel calls it."""
 
 import ctypes
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -129,6 +130,11 @@ class View:
         return self._jobs["estimate"][self.job]
 
     @property
+    def scales(self) -> bool:
+        """Whether the job takes less on faster cores; else it runs as long everywhere."""
+        return not math.isnan(self._jobs["flop"][self.job])
+
+    @property
     def last(self) -> int:
         """The site of the attempt before this one; -1: there was none."""
         before = self._jobs["outcome"][self.job]
@@ -239,7 +245,7 @@ class View:
 
 _SUBMITTED = (
     *("submit", "cores", "memory", "request", "estimate", "priority", "user", "kind"),
-    *("attempts", "outcome"),
+    *("attempts", "outcome", "flop"),
 )
 
 
