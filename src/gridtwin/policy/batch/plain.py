@@ -97,8 +97,7 @@ def run_clean(
         running.append(j)
 
     while queue or arrived < n:
-        times = [start[j] + run[j] for j in running] + [submit[j] for j in range(arrived, n)][:1]
-        now = min(times)
+        now = min([start[j] + run[j] for j in running] + list(submit[arrived : arrived + 1]))
         free += sum(need[j] for j in running if start[j] + run[j] <= now)
         running = [j for j in running if start[j] + run[j] > now]
         while arrived < n and submit[arrived] <= now:
