@@ -23,7 +23,7 @@ SITES = ("A", "B", "C")
 def grid(*cores, speeds=(1e9, 1e9, 1e9), bandwidth=1e8):
     """Make sites round a store, each at a link of its own."""
     sites = tuple(
-        Site(name, (Pool(1, width, speed),))
+        Site(name, (Pool(width, 1, speed),))
         for name, width, speed in zip(SITES, cores, speeds, strict=False)
     )
     links = tuple(Link(f"to {s.name}", bandwidth, 0.01, ends=("store", s.name)) for s in sites)
@@ -141,7 +141,7 @@ def test_met_olb_and_mct_by_hand():
     jobs = table(n, every=0.0, data=0.0, cores_req=[1] * n, run_time=[100.0] * n).frame.collect()
     jobs = jobs.with_columns(site=pl.lit("B"), walltime_req=pl.lit(100.0))
     jobs = table(n).with_frame(jobs)
-    platform = Platform((Site("A", (Pool(1, 1, 4e9),)), Site("B", (Pool(1, 8, 1e9),))))
+    platform = Platform((Site("A", (Pool(1, 1, 4e9),)), Site("B", (Pool(8, 1, 1e9),))))
     sites = {
         name: sent(simulate(jobs, platform=platform, policy="fcfs", broker=name))
         for name in ("met", "olb", "mct")
