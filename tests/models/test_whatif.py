@@ -125,6 +125,21 @@ def test_rate_multiplies_the_arrivals_and_nothing_else(week_model, weekly, rate)
             assert shares(sample, column)[value] == pytest.approx(share, abs=0.03)
 
 
+def test_without_users_single_jobs_are_added_or_dropped():
+    rng = np.random.default_rng(1)
+    hour = rng.choice(24, 3000, p=np.repeat([1, 3], 12) / 48)
+    submit = MONDAY + rng.integers(0, 21, 3000) * DAY + hour * 3600 + rng.uniform(0, 3600, 3000)
+    frame = pl.DataFrame({"job_id": [str(i) for i in range(3000)], "submit_time": np.sort(submit)})
+    model = gridtwin.models.get("trace")(seed=0).fit(JobTable.from_frame(frame))
+    for rate in (0.4, 1.5):
+        sample = model.sample(seed=1, rate=rate)
+        assert len(sample) == 3000 * rate
+        assert np.abs(profile(sample) - np.repeat([1, 3], 12) / 48).sum() < 0.2
+        by_day = arrival_days(times(sample))["jobs"]
+        assert by_day.std() / by_day.mean() < 0.25
+    assert len(model.sample(seed=1, days=7, start="friday")) > 0
+
+
 def test_rate_goes_with_the_number_asked_for(model):
     assert len(model.sample(1000, seed=1, rate=1.5)) == 1500
     assert len(model.sample(1000, seed=1, rate=0.25, days=3)) == 250
@@ -288,6 +303,10 @@ def test_short_traces_have_no_calendar_but_an_answer(jobs, n):
         ({"where": {"cores_req": 9}}, "nearest is 8"),
         ({"where": {"cores_req": "many"}}, "it is a number"),
         ({"where": {"site": []}}, "may have no value"),
+        ({"where": "site=S1"}, "a mapping of columns"),
+        ({"where": {"site": b"S1"}}, "no value of site|83 is no value|has site 83"),
+        ({"where": {"site": [["S1"]]}}, "is no value of site"),
+        ({"without_users": 5}, "has user '5'"),
         ({"where": {"site": None}}, "no job in training has site None"),
         ({"where": {"run_time": 5.0}}, "repeating values"),
         ({"where": {"site": "S1", "user": "u0"}}, "together"),
@@ -392,6 +411,6 @@ def test_added_sessions_keep_their_gaps():
         plan.rows, plan.moves, rng, shift=600.0, width=0.05, layer=plan.layer, added=added
     )
     assert keep.sum() == 900
-    ours = out[added]
+    ours = out[added >= 0]
     assert np.median(np.diff(np.sort(ours))) == pytest.approx(30.0, abs=1.0)
     assert np.abs(ours % DAY - 36_000).max() < 4 * 600 + 300

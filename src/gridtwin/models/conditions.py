@@ -46,14 +46,14 @@ class Conditions:
 
     @classmethod
     def read(
-        cls, asked: WhatIf, columns: Mapping[str, Column], placed: Callable[[str], bool]
+        cls, asked: WhatIf, n: int, columns: Mapping[str, Column], placed: Callable[[str], bool]
     ) -> "Conditions":
-        """Translate a question for these columns; `placed` tells which come from the place.
+        """Translate a question for columns of `n` rows; `placed` tells which come from the place.
 
         Raises `UnknownNameError` for a column and `InputError` for a value that there is not, for
         columns without repeating values, and where the parts contradict each other.
         """
-        allowed = np.ones(len(next(iter(columns.values()), ())), dtype=bool)
+        allowed = np.ones(n, dtype=bool)
         for name, values in asked.where:
             column = _column(columns, name)
             allowed &= np.logical_or.reduce([_having(column, value) for value in values])

@@ -160,57 +160,74 @@ def resize(
     parts: Share | None,
     n: int,
     rng: np.random.Generator,
-) -> tuple[Plan, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return a plan with sessions added, which jobs were added, and which to keep: `n` of them.
+    *,
+    users: bool = True,
+) -> tuple[Plan, NDArray[np.int64], NDArray[np.bool_]]:
+    """Return a plan with sessions added, what each job was added with, and what to keep: `n` jobs.
 
-    With `parts`, the jobs of each value have their share of `n`. A value without a job in the plan
-    takes all places that have it, moved by whole weeks or days.
+    Jobs of one added session have the same number, those of the plan -1. Sessions are added or
+    dropped whole, those with more than a 200th of the jobs in runs of so many; without `users`,
+    when sessions say nothing, job by job. With `parts`, the jobs of each value have their share of
+    `n`; a value without a job in the plan takes all places that have it, moved by whole weeks or
+    days.
     """
     part = np.zeros(len(plan.rows), dtype=np.int64) if parts is None else parts.row[plan.rows]
     wanted = np.array([n]) if parts is None else quota(parts.shares, n)
     for k in np.flatnonzero((wanted > 0) & (np.bincount(part, minlength=len(wanted)) == 0)):
         own = np.arange(len(sessions.submit)) if parts is None else np.flatnonzero(parts.row == k)
-        low, high = plan.span
-        period = next((p for p in (WEEK, DAY) if p <= high - low), max(high - low, 1.0))
-        period *= max(1.0, (high - low) // period)
-        rows, moves = _folded(sessions.submit[own], low, period)
+        rows, moves = _squeezed(sessions.submit[own], plan.span)
         plan = plan.joined(own[rows], moves, np.zeros_like(rows))
         part = np.append(part, np.full(len(rows), k))
+    have = len(plan.rows)
     order, begins = sessions.arrange(plan.rows, plan.moves, plan.layer)
-    session = np.cumsum(begins[: len(order)]) - 1
+    begins = begins[:have] if users else np.ones(have, dtype=bool)
+    session = np.cumsum(begins) - 1
     times = (sessions.submit[plan.rows] + plan.moves)[order]
-    keep = np.zeros(len(order), dtype=bool)
-    more = [np.empty(0, dtype=np.int64)]
-    layers = [np.empty(0, dtype=np.int64)]
+    keep = np.zeros(have, dtype=bool)
+    more, runs, copies = ([np.empty(0, dtype=np.int64)] for _ in range(3))
     for value, count in enumerate(wanted):
         mine = np.flatnonzero(part[order] == value)
         whole, rest = divmod(int(count), max(1, len(mine)))
-        some = _some(session[mine], times[mine], rest, rng)
+        run = _runs(session[mine])
+        some = _some(run, times[mine], rest, rng)
         keep[order[mine if whole else mine[some]]] = True
         for copy in range(1, whole + 1):
-            extra = mine if copy < whole else mine[some]
-            more.append(order[extra])
-            layers.append(copy * (session.max(initial=0) + 1) + session[extra])
-    source = np.concatenate(more)
-    grown = plan.joined(plan.rows[source], plan.moves[source], np.concatenate(layers))
-    new = np.arange(len(grown.rows)) >= len(keep)
-    return grown, new, np.append(keep, np.ones(len(source), dtype=bool))
+            extra = some if copy == whole else np.ones(len(mine), dtype=bool)
+            more.append(order[mine[extra]])
+            runs.append((len(runs) - 1) * have + run[extra])
+            copies.append(copy * have + session[mine[extra]])
+    source, added = np.concatenate(more), np.concatenate(copies)
+    grown = plan.joined(plan.rows[source], plan.moves[source], np.concatenate(runs))
+    number = np.unique(added, return_inverse=True)[1].astype(np.int64)
+    kept = np.append(keep, np.ones(len(source), dtype=bool))
+    return grown, np.append(np.full(have, -1), number), kept
+
+
+def _squeezed(submit: NDArray[np.float64], span: tuple[float, float]) -> Piece:
+    """Return all these jobs inside the span, moved by whole weeks or days if it has any."""
+    length = span[1] - span[0]
+    period = next((p for p in (WEEK, DAY) if p <= length), max(length, 1.0))
+    return _folded(submit, span[0], period * max(1.0, length // period))
+
+
+def _runs(session: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of the run in which each job stays; jobs are arranged by session."""
+    have = len(session)
+    begin = np.flatnonzero(np.diff(session, prepend=-1))
+    place = np.arange(have) - np.repeat(begin, np.diff(np.append(begin, have)))
+    return np.asarray(np.cumsum(place % max(1, have // _PARTS) == 0) - 1)
 
 
 def _some(
-    session: NDArray[np.int64], times: NDArray[np.float64], n: int, rng: np.random.Generator
+    run: NDArray[np.int64], times: NDArray[np.float64], n: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Choose exactly `n` jobs, in runs of the same session, evenly over time and size of session.
+    """Choose exactly `n` jobs, in whole runs, evenly over time and size of the run.
 
-    Jobs are arranged by session. Each run has the same chance: it takes its turn by a sequence of
-    golden steps, of which any part is spread evenly. Of the last run only the first jobs are taken.
+    Each run has the same chance: it takes its turn by a sequence of golden steps, of which any part
+    is spread evenly. Of the last run only the first jobs are taken.
     """
-    have = len(session)
-    if not have:
-        return np.zeros(0, dtype=bool)
-    begin = np.flatnonzero(np.diff(session, prepend=-1))
-    place = np.arange(have) - np.repeat(begin, np.diff(np.append(begin, have)))
-    begin = np.flatnonzero(place % max(1, have // _PARTS) == 0)
+    have = len(run)
+    begin = np.flatnonzero(np.diff(run, prepend=-1))
     size = np.diff(np.append(begin, have))
     key = np.empty(len(begin))
     order = np.lexsort((times[begin], np.log2(size).astype(np.int64)))
@@ -218,5 +235,4 @@ def _some(
     turn = np.argsort(key, kind="stable")
     taken = np.empty(len(begin), dtype=np.int64)
     taken[turn] = np.clip(n - (np.cumsum(size[turn]) - size[turn]), 0, size[turn])
-    run = np.repeat(np.arange(len(begin)), size)
     return np.asarray(np.arange(have) - begin[run] < taken[run])

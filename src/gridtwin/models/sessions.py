@@ -92,7 +92,7 @@ class Sessions:
         shift: float,
         width: float,
         layer: NDArray[np.int64] | None = None,
-        added: NDArray[np.bool_] | None = None,
+        added: NDArray[np.int64] | None = None,
         span: tuple[float, float] | None = None,
     ) -> NDArray[np.float64]:
         """Return an arrival time for each planned job, inside `span`.
@@ -101,8 +101,9 @@ class Sessions:
         of ``shift / k**2`` seconds: a burst shows where it was. A gap takes the size of another
         one that is at most the fraction `width` of the user's gaps (at least 2) away in rank; up
         to every large burst and every 24th job the gaps keep their sum, lest their errors add up.
-        Sessions do not reach from one `layer` to another, and those of `added` jobs move by half
-        of `shift` whatever their bursts, lest these fall on those they are copies of.
+        Sessions do not reach from one `layer` to another. Jobs with the same number in `added`
+        (-1 for none) move together by half of `shift` whatever their bursts, lest these fall on
+        those they are copies of.
         """
         if not len(rows):
             return np.empty(0)
@@ -116,8 +117,11 @@ class Sessions:
         gaps = _anchored(gaps, old, session, np.where(size >= _BURST, burst, -1))
         elapsed = np.cumsum(gaps)
         largest = np.maximum.reduceat(size, np.flatnonzero(begins))
-        fixed = largest**2 if added is None else np.where(added[order][begins], 2, largest**2)
-        step = rng.normal(0.0, shift, len(largest)) / fixed
+        step = rng.normal(0.0, shift, len(largest)) / largest**2
+        if added is not None:
+            copy = added[order][begins]
+            together = rng.normal(0.0, shift / 2, int(copy.max()) + 2)
+            step = np.where(copy < 0, step, together[copy])
         starts = (self.submit[row] + moves[order])[begins] + step
         times = np.empty(len(rows))
         times[order] = starts[session] + elapsed - elapsed[begins][session]

@@ -259,7 +259,7 @@ class Trace(Surrogate):
         A condition holds by construction: places are those of training jobs that meet it, and so
         are the rows that give values.
         """
-        conditions = Conditions.read(asked, self.keys_ | self.columns_, self._placed)
+        conditions = Conditions.read(asked, self._n_, self.keys_ | self.columns_, self._placed)
         own = np.flatnonzero(conditions.allowed)
         submit, user = self.sessions_.submit, self.sessions_.user
         sessions = Sessions.learn(submit[own], user[own], self.session_gap)
@@ -269,7 +269,9 @@ class Trace(Surrogate):
             seen = max(submit[-1] - submit[0], 1.0)
             usual = len(plan.rows) or max(1, round(len(own) * np.diff(plan.span)[0] / seen))
         parts = conditions.placed and replace(conditions.placed, row=conditions.placed.row[own])
-        plan, added, kept = resize(plan, sessions, parts, round(asked.rate * (usual or 0)), rng)
+        count = round(asked.rate * (usual or 0))
+        users = "user" in self.keys_
+        plan, added, kept = resize(plan, sessions, parts, count, rng, users=users)
         times = sessions.times(
             plan.rows,
             plan.moves,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Real
 from typing import Any
 
 from gridtwin.core.errors import InputError
@@ -55,7 +56,9 @@ class WhatIf:
             raise InputError(f"days is {days}; give a number above 0, at most {MOST_DAYS:.0f}")
         if not 0 < _number("rate", rate) <= 1e6:
             raise InputError(f"rate is {rate}; give a number above 0, 1.5 for half as many again")
-        users = (without_users,) if isinstance(without_users, str) else tuple(without_users)
+        for name, given in (("where", where), ("mix", mix)):
+            if not isinstance(given, Mapping | None):
+                raise InputError(f"{name} is {given!r}; give a mapping of columns")
         instant, weekday = (None, None) if start is None else _start(start)
         return cls(
             None if days is None else float(days),
@@ -64,7 +67,7 @@ class WhatIf:
             float(rate),
             tuple((name, _values(name, found)) for name, found in (where or {}).items()),
             tuple((name, _shares(name, found)) for name, found in (mix or {}).items()),
-            users,
+            tuple(map(str, _values("user", without_users))) if without_users else (),
         )
 
     @property
@@ -104,7 +107,7 @@ class WhatIf:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise InputError(f"{name} is {value!r}; give a number")
     return float(value)
 
@@ -130,10 +133,12 @@ def _start(start: Start) -> tuple[float | None, int | None]:
 
 
 def _values(name: str, found: Value | Iterable[Value]) -> tuple[Value, ...]:
-    single = found is None or isinstance(found, str | int | float)
-    values = (found,) if single else tuple(found)  # type: ignore[arg-type]
+    several = isinstance(found, Iterable) and not isinstance(found, str)
+    values = tuple(found) if several else (found,)  # type: ignore[arg-type]
     if not values:
         raise InputError(f"where: {name} may have no value; give one at least")
+    if odd := [value for value in values if not isinstance(value, str | Real | None)]:
+        raise InputError(f"{odd[0]!r} is no value of {name}; give a text or a number")
     return values  # type: ignore[return-value]
 
 
