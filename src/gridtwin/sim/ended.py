@@ -23,7 +23,7 @@ ENDED = np.dtype(
         ("finished", np.bool_),
     ]
 )
-"""An attempt that ended. A queue, a run and their ends are nobody's guess any more."""
+"""An attempt that ended."""
 _FINISHED = int(Outcome.FINISHED)
 _FEW = 1000
 
