@@ -145,6 +145,7 @@ def test_rate_goes_with_the_number_asked_for(model):
     assert len(model.sample(1000, seed=1, rate=0.25, days=3)) == 250
     assert len(model.sample(20_000, seed=1, start="sunday")) == 20_000
     assert len(model.sample(0, rate=2.0)) == 0
+    assert len(model.sample(0, start="monday")) == 0
 
 
 def test_where_holds_for_all_jobs_and_leaves_them_as_they_were(week_model, weekly):
