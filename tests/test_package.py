@@ -87,3 +87,15 @@ def test_command_table_of_the_readme_is_complete():
     commands |= {group.name for group in app.registered_groups}
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert commands == set(re.findall(r"^\| `gridtwin ([\w-]+)", text, re.MULTILINE))
+
+
+def test_a_net_without_torch_says_what_to_install():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import gridtwin\n"
+        "assert 'tvae' in gridtwin.models.names()\n"
+        "try:\n    gridtwin.models.get('tvae')\n"
+        "except gridtwin.core.errors.MissingExtraError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("pip install 'gridtwin[torch]'")

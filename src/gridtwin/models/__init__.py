@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
-from gridtwin.core.errors import FormatError
+from gridtwin.core.errors import FormatError, MissingExtraError
 from gridtwin.core.registry import Registry
 from gridtwin.models.base import Surrogate
 
@@ -56,8 +56,17 @@ _models = Registry(
 
 
 def get(name: str) -> type[Surrogate]:
-    """Return the model class of that name; `UnknownNameError` names the nearest one."""
-    found: type[Surrogate] = _models.get(name)
+    """Return the model class of that name.
+
+    Raises `UnknownNameError`, which names the nearest one, and `MissingExtraError` for a net where
+    PyTorch is not installed.
+    """
+    try:
+        found: type[Surrogate] = _models.get(name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "accelerate"):
+            raise
+        raise MissingExtraError(f"the model {name!r}", "PyTorch and accelerate", "torch") from error
     found.name = name  # what a saved model is loaded by
     return found
 

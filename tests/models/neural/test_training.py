@@ -49,15 +49,26 @@ def test_a_killed_training_ends_with_the_same_weights(jobs, tmp_path):
     code = f"""
 import gridtwin
 jobs = gridtwin.read({str(tmp_path / "jobs.parquet")!r})
-gridtwin.models.get("tvae")(steps=600).fit(jobs, checkpoint={str(checkpoint)!r}, every=20)
+gridtwin.models.get("tvae")(steps=600).fit(
+    jobs,
+    checkpoint={str(checkpoint)!r},
+    every=20,
+    report=lambda step, *_: print(step, flush=True),
+)
 """
-    process = subprocess.Popen([sys.executable, "-c", code])
-    while not (checkpoint / "checkpoint.pt").exists():
-        assert process.poll() is None
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "100\n"
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
+    assert (checkpoint / "checkpoint.pt").is_file()
     jobs = gridtwin.read(tmp_path / "jobs.parquet")
-    again = TVAE(steps=600).fit(jobs, checkpoint=checkpoint)
+    steps = []
+    again = TVAE(steps=600).fit(
+        jobs, checkpoint=checkpoint, report=lambda step, *_: steps.append(step)
+    )
+    assert steps[0] > 0
+    assert steps[-1] == 600
     for key, value in weights(TVAE(steps=600).fit(jobs)).items():
         np.testing.assert_array_equal(weights(again)[key], value)
 
