@@ -127,7 +127,7 @@ class Batched:
             at=np.argsort(rank, axis=1),
             obs=np.broadcast_to(padding, (sequences, window, FEATURES)).copy(),
             mask=np.zeros((sequences, window), np.int8),
-            view=np.zeros((sequences, window), np.int32),
+            shown=np.zeros((sequences, window), np.int32),
             rows=np.zeros(sequences, np.int64),
             written=np.zeros(sequences, np.int64),
             over=np.ones(sequences, np.int8),
@@ -173,7 +173,7 @@ class Batched:
     def job_numbers(self, sequence: int) -> NDArray[np.int64]:
         """Return the jobs of the stream that the rows of a sequence are."""
         look, first = self.look, self.machines.state.env["first"][sequence]
-        return look.view[sequence, : look.rows[sequence]].astype(np.int64) + first
+        return look.shown[sequence, : look.rows[sequence]].astype(np.int64) + first
 
     def starts(self, sequence: int) -> NDArray[np.float64]:
         """Return when a sequence's jobs started, s; NaN where they wait."""

@@ -76,7 +76,7 @@ class Look(NamedTuple):
     """(B, W, 8)."""
     mask: NDArray[np.int8]
     """(B, W), 1: may be chosen."""
-    view: NDArray[np.int32]
+    shown: NDArray[np.int32]
     """(B, W), the job of each row, numbered in its sequence; `rows` entries."""
     rows: NDArray[np.int64]
     """(B,)."""
@@ -127,7 +127,7 @@ def _fill_in_turns(st: State, look: Look, b: int) -> None:
     for side in range(2):
         for p in range(size // 2 - 1, -1, -1):
             _sift(heap, side, size, p)
-    window = look.view.shape[1]
+    window = look.shown.shape[1]
     while rows < window:
         size -= 1
         for side in range(2):
@@ -136,7 +136,7 @@ def _fill_in_turns(st: State, look: Look, b: int) -> None:
             _sift(heap, side, size, 0)
             if look.mark[k] == 0 and rows < window:
                 look.mark[k] = 1
-                look.view[b, rows] = k
+                look.shown[b, rows] = k
                 rows += 1
     look.rows[b] = rows
 
@@ -159,19 +159,19 @@ def _shadow(st: State, jobs: Jobs, b: int, head: int) -> tuple[float, int]:
 @rare
 def _find_overtakers(st: State, jobs: Jobs, look: Look, b: int) -> None:
     """Fill the window with the head and those that may overtake it, by submit time."""
-    env, first, rows, window = st.env, st.env[b].first, 1, look.view.shape[1]
+    env, first, rows, window = st.env, st.env[b].first, 1, look.shown.shape[1]
     head = st.line[b, 0]
     shadow, extra = np.inf, env[b].free
     if look.kind == OVERTAKE_EASY:
         shadow, extra = _shadow(st, jobs, b, head)
-    look.view[b, 0] = head
+    look.shown[b, 0] = head
     for p in range(env[b].queued):
         k = st.fifo[b, p]
         need = jobs.need[first + k]
         if k == head or need > env[b].free or rows == window:
             continue
         if need <= extra or env[b].now + jobs.request[first + k] <= shadow:
-            look.view[b, rows] = k
+            look.shown[b, rows] = k
             rows += 1
     look.rows[b] = rows
 
@@ -204,7 +204,7 @@ def _advance(st: State, jobs: Jobs, rule: Rule, look: Look, b: int) -> None:
 def _show(st: State, jobs: Jobs, rule: Rule, look: Look, b: int, row: int) -> None:
     """Write what changes in a row; features are those of `gridtwin.policy.rl.batched`."""
     env, obs = st.env, look.obs
-    j = env[b].first + look.view[b, row]
+    j = env[b].first + look.shown[b, row]
     wait = max(env[b].now - jobs.submit[j], 0.0)
     fits = jobs.need[j] <= env[b].free
     for c in range(FEATURES):
@@ -214,7 +214,7 @@ def _show(st: State, jobs: Jobs, rule: Rule, look: Look, b: int, row: int) -> No
         obs[b, row, 3] = wait / (wait + max(jobs.request[j], 1.0))
         obs[b, row, 4] = env[b].free / rule.cores
         obs[b, row, 5] = 1.0 if fits else 0.0
-        obs[b, row, 6] = env[b].queued / (env[b].queued + look.view.shape[1])
+        obs[b, row, 6] = env[b].queued / (env[b].queued + look.shown.shape[1])
     else:
         obs[b, row, 0] = min(wait / _TWELVE_HOURS, _ALMOST)
         obs[b, row, 7] = _ALMOST if fits else 1e-5
@@ -225,12 +225,12 @@ def _observe(st: State, jobs: Jobs, rule: Rule, look: Look, b: int) -> None:
     """Write the window; what is padding already stays."""
     if look.kind == CHOOSE:
         waiting = st.env[b].queued
-        if waiting > look.view.shape[1]:
+        if waiting > look.shown.shape[1]:
             _fill_in_turns(st, look, b)
         else:
             look.rows[b] = waiting
             for row in range(waiting):
-                look.view[b, row] = st.fifo[b, row]
+                look.shown[b, row] = st.fifo[b, row]
     rows = look.rows[b]
     for row in range(rows):
         _show(st, jobs, rule, look, b, row)
@@ -249,9 +249,9 @@ def _observe(st: State, jobs: Jobs, rule: Rule, look: Look, b: int) -> None:
 def _tell_delays(st: State, jobs: Jobs, look: Look, b: int) -> None:
     """Tell in feature 6 who is not expected to delay the head."""
     first = st.env[b].first
-    shadow, extra = _shadow(st, jobs, b, look.view[b, 0])
+    shadow, extra = _shadow(st, jobs, b, look.shown[b, 0])
     for row in range(look.rows[b]):
-        j = first + look.view[b, row]
+        j = first + look.shown[b, row]
         harmless = jobs.need[j] <= extra or st.env[b].now + jobs.request[j] <= shadow
         look.obs[b, row, 6] = 1.0 if row == 0 or harmless else 0.0
 
@@ -308,7 +308,7 @@ def _act(st: State, jobs: Jobs, rule: Rule, look: Look, b: int, action: int) -> 
     if row < 0 or row >= look.rows[b]:
         look.illegal[b] += 1
         row = 0
-    k = look.view[b, row]
+    k = look.shown[b, row]
     if look.kind == CHOOSE:
         choose(st, jobs, rule, b, k)
     elif row == 0:
