@@ -6,7 +6,7 @@ the window in turns: by submit time and by request, in the compatible form by re
 Of those that may overtake, the first by submit time are shown.
 
 ===  =======================================  ==================================================
-#    clean                                    ``compat="rlscheduler"``
+no.  clean                                    ``compat="rlscheduler"``
 ===  =======================================  ==================================================
 0    wait / (wait + 1 h)                      wait / 12 h
 1    log(1 + request) / log(1 + 30 d)         request / longest run of the trace
