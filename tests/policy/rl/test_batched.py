@@ -210,7 +210,7 @@ def test_what_cannot_be_is_told():
         {"overtaking": "easy", "compat": "rlscheduler"},
         {"backfill": "some"},
     ):
-        with pytest.raises(InputError, match="expected|semantics"):
+        with pytest.raises(InputError, match=r"expected|semantics"):
             Batched(stream, 1, **{"length": 60} | wrong)
     with pytest.raises(InputError, match="cannot begin"):
         Batched(stream, 1, 60).reset(61)

@@ -151,7 +151,7 @@ def test_others_begin_anew_at_the_next_step_or_when_told():
         told.step([0, 0])
     assert ended.all()
     assert (reward < 0).all()
-    shown, reward, ended, _, infos = later.step([0, 0])
+    shown, reward, ended, _, _ = later.step([0, 0])
     assert not ended.any()
     assert not reward.any()
     assert shown.any()

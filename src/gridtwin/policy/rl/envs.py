@@ -10,7 +10,7 @@ Action masks come as ``info["action_mask"]`` (int8, 1: may be chosen), from the 
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,7 +43,7 @@ def _drawn(stream: Stream, length: int, rng: np.random.Generator) -> int:
     return int(rng.integers(0, len(stream) - length + 1))
 
 
-def _box(shape: tuple[int, ...]) -> spaces.Box:
+def _box(shape: tuple[int, ...]) -> spaces.Space[Any]:
     return spaces.Box(0.0, 1.0, shape, np.float32)
 
 
@@ -71,7 +71,7 @@ class BatchScheduling(gymnasium.Env[Rows, np.int64]):
     ``info`` has ``action_mask``, ``illegal``, and at the end ``score``, the objective.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as its base class has it
 
     def __init__(
         self,
@@ -255,7 +255,7 @@ class BatchSchedulingVector(gymnasium.vector.VectorEnv[Rows, NDArray[np.int64], 
 class MaskInObservation(gymnasium.Wrapper[dict[str, Any], np.int64, Rows, np.int64]):
     """Observe ``{"observations": …, "action_mask": …}``, as RLlib's models expect."""
 
-    def __init__(self, env: gymnasium.Env[Rows, np.int64]) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
         assert isinstance(env.action_space, spaces.Discrete)
         mask = spaces.Box(0, 1, (int(env.action_space.n),), np.int8)
