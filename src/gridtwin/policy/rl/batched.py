@@ -40,6 +40,7 @@ from gridtwin.policy.rl.kernel import (
     OVERTAKE_EASY,
     STEP,
     Look,
+    Tables,
     step_all,
 )
 from gridtwin.sim.policies import Backfill
@@ -139,9 +140,11 @@ class Batched:
             mark=np.zeros(length, np.int8),
             per_user=np.zeros((int(stream.user.max(initial=0)) + 1, 2)),
         )
+        machines = self.machines
+        self._tables = Tables(machines.state, machines.jobs, machines.rule, self.look)
         self._action = np.zeros(sequences, np.int64)
         self._first = np.zeros(sequences, np.int64)
-        self._what = np.full(sequences, STEP, np.int8)
+        self._stepping = np.full(sequences, STEP, np.int8)
 
     def reset(self, first: ArrayLike, which: ArrayLike | None = None) -> None:
         """Put sequences, by default all, to their beginnings: jobs `first` of the stream."""
@@ -149,26 +152,35 @@ class Batched:
         self.step(self._action, first, what=np.where(chosen, ANEW, LEAVE))
 
     def step(
-        self, action: ArrayLike, first: ArrayLike = 0, *, what: ArrayLike | None = None
+        self,
+        action: ArrayLike,
+        first: ArrayLike | None = None,
+        *,
+        what: ArrayLike | None = None,
     ) -> None:
         """Take the row `action` in each sequence, and go on to its next decision; see `look`.
 
         Rows that hold nobody count as row 0, and as `Look.illegal`. Sequences that end begin anew
-        at job `first` if it was asked for. `what` says otherwise for some: begin anew, or stay.
+        at job `first`, by default that of the last call, if it was asked for. `what` says otherwise
+        for some: begin anew, or stay.
         """
         self._action[:] = action
-        self._first[:] = first
-        self._what[:] = STEP if what is None else what
-        if self._first.min() < 0 or self._first.max() > len(self.stream) - self.length:
+        if first is not None:
+            self._begin_at(first)
+        doing = self._stepping
+        if what is not None:
+            doing = np.empty_like(doing)
+            doing[:] = what
+        step_all(self._tables, self._action, doing, self._first, self.length)
+
+    def _begin_at(self, first: ArrayLike) -> None:
+        begins, last = np.asarray(first, np.int64), len(self.stream) - self.length
+        if begins.min() < 0 or begins.max() > last:
             raise InputError(
-                f"sequences of {self.length} jobs cannot begin at {self._first[:5].tolist()}...; "
-                f"expected 0 to {len(self.stream) - self.length}"
+                f"sequences of {self.length} jobs cannot begin at {begins.ravel()[:5].tolist()}; "
+                f"expected 0 to {last}"
             )
-        machines = self.machines
-        step_all(
-            *(machines.state, machines.jobs, machines.rule, self.look),
-            *(self._action, self._what, self._first, self.length),
-        )
+        self._first[:] = begins
 
     def job_numbers(self, sequence: int) -> NDArray[np.int64]:
         """Return the jobs of the stream that the rows of a sequence are."""
