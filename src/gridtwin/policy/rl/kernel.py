@@ -159,7 +159,7 @@ def _shadow(st: State, jobs: Jobs, b: int, head: int) -> tuple[float, int]:
     return shadow, free - need
 
 
-@rare
+@part
 def _find_overtakers(st: State, jobs: Jobs, look: Look, b: int) -> None:
     """Fill the window with the head and those that may overtake it, by submit time."""
     env, first, rows, window = st.env, st.env[b].first, 1, look.shown.shape[1]
@@ -179,7 +179,7 @@ def _find_overtakers(st: State, jobs: Jobs, look: Look, b: int) -> None:
     look.rows[b] = rows
 
 
-@rare
+@part
 def _advance(st: State, jobs: Jobs, rule: Rule, look: Look, b: int) -> None:
     """Go on to the next decision, or to the end: nobody waits then."""
     env = st.env
@@ -225,7 +225,7 @@ def _show(st: State, jobs: Jobs, rule: Rule, look: Look, b: int) -> None:
             obs[b, row, 7] = _ALMOST if jobs.need[j] <= free else 1e-5
 
 
-@rare
+@part
 def _observe(st: State, jobs: Jobs, rule: Rule, look: Look, b: int) -> None:
     """Write the window; what is padding already stays."""
     if look.kind == CHOOSE:
@@ -306,7 +306,7 @@ def _by_user(st: State, jobs: Jobs, look: Look, b: int) -> float:
     return largest if look.objective == WORST_USER else total / users
 
 
-@rare
+@part
 def _act(st: State, jobs: Jobs, rule: Rule, look: Look, b: int, action: int) -> None:
     """Do what was decided; what is no row means row 0."""
     row = action
@@ -351,20 +351,20 @@ def _entry(version: str) -> Compiled:
                 continue
             look.reward[b], look.done[b] = 0.0, False
             again = what[b] == ANEW
-            if not again and look.over[b] == 0:
-                if st.env[b].queued > 0:
+            while again or look.over[b] == 0:
+                if again:
+                    clear(st, jobs, rule, b, first[b], count)
+                    look.over[b] = 0
+                elif st.env[b].queued > 0:
                     _act(st, jobs, rule, look, b, action[b])
-                    _advance(st, jobs, rule, look, b)
-                if st.env[b].queued == 0:
-                    score = _score(st, jobs, rule, look, b)
-                    better = look.objective == UTILIZATION or look.objective == FAIRNESS
-                    look.score[b], look.reward[b] = score, score if better else -score
-                    look.done[b], look.over[b] = True, 1
-                    again = look.same_step != 0
-            if again:
-                clear(st, jobs, rule, b, first[b], count)
                 _advance(st, jobs, rule, look, b)
-                look.over[b] = 0
+                if again or st.env[b].queued > 0:
+                    break
+                score = _score(st, jobs, rule, look, b)
+                better = look.objective == UTILIZATION or look.objective == FAIRNESS
+                look.score[b], look.reward[b] = score, score if better else -score
+                look.done[b], look.over[b] = True, 1
+                again = look.same_step != 0
             _observe(st, jobs, rule, look, b)
 
     return compiled(step_all)
