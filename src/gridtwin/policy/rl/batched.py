@@ -76,7 +76,7 @@ class Batched:
 
     Notes
     -----
-    Memory: 36 W bytes a sequence beside those of `gridtwin.policy.batch.state.blank`, and 64 bytes
+    Memory: 36 W + 8 L bytes a sequence beside those of `gridtwin.policy.batch.state.blank`; 64 bytes
     a job of the stream.
     """
 
@@ -136,7 +136,9 @@ class Batched:
             done=np.zeros(sequences, np.bool_),
             score=np.full(sequences, np.nan),
             illegal=np.zeros(sequences, np.int64),
-            heap=np.zeros((2, length), np.int64),
+            order=np.zeros((sequences, 2, length), np.int32),
+            ordered=np.zeros(sequences, np.int8),
+            heap=np.zeros(length, np.int64),
             mark=np.zeros(length, np.int8),
             per_user=np.zeros((int(stream.user.max(initial=0)) + 1, 2)),
         )

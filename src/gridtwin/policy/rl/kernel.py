@@ -95,53 +95,77 @@ class Look(NamedTuple):
     """(B,), the objective of the sequence that ended last."""
     illegal: NDArray[np.int64]
     """(B,), actions that were no row one may choose."""
+    order: NDArray[np.int32]
+    """(B, 2, L), a sequence's jobs in the two orders, …"""
+    ordered: NDArray[np.int8]
+    """(B,), … if this is 1."""
     heap: NDArray[np.int64]
-    """(2, L)."""
-    mark: NDArray[np.int8]
     """(L,)."""
+    mark: NDArray[np.int8]
+    """(L,), 1: waits, 2: is shown."""
     per_user: NDArray[np.float64]
     """(U, 2), summed slowdown and jobs; zero between calls."""
 
 
 @part
-def _sift(heap: NDArray[np.int64], side: int, size: int, p: int) -> None:
+def _sift(heap: NDArray[np.int64], size: int, p: int) -> None:
     """Let an entry of a heap sink to its place."""
-    value = heap[side, p]
+    value = heap[p]
     while 2 * p + 1 < size:
         child = 2 * p + 1
-        if child + 1 < size and heap[side, child + 1] < heap[side, child]:
+        if child + 1 < size and heap[child + 1] < heap[child]:
             child += 1
-        if heap[side, child] >= value:
+        if heap[child] >= value:
             break
-        heap[side, p] = heap[side, child]
+        heap[p] = heap[child]
         p = child
-    heap[side, p] = value
+    heap[p] = value
+
+
+@rare
+def _order(st: State, look: Look, b: int) -> None:
+    """Lay out a sequence's jobs in the two orders that fill a full window."""
+    first, count, heap = st.env[b].first, st.env[b].count, look.heap
+    for side in range(2):
+        for k in range(count):
+            heap[k] = look.rank[side, first + k]
+        for p in range(count // 2 - 1, -1, -1):
+            _sift(heap, count, p)
+        for p in range(count):
+            look.order[b, side, p] = look.at[side, heap[0]] - first
+            heap[0] = heap[count - p - 1]
+            _sift(heap, count - p - 1, 0)
+    look.ordered[b] = 1
 
 
 @rare
 def _fill_in_turns(st: State, look: Look, b: int) -> None:
     """Fill the window from two orders in turns, for more jobs wait than it has rows."""
-    first, size, heap, rows = st.env[b].first, st.env[b].queued, look.heap, 0
-    for p in range(size):
-        k = st.fifo[b, p]
-        look.mark[k] = 0
-        heap[0, p] = look.rank[0, first + k]
-        heap[1, p] = look.rank[1, first + k]
-    for side in range(2):
-        for p in range(size // 2 - 1, -1, -1):
-            _sift(heap, side, size, p)
-    window = look.shown.shape[1]
-    while rows < window:
-        size -= 1
-        for side in range(2):
-            k = look.at[side, heap[side, 0]] - first
-            heap[side, 0] = heap[side, size]
-            _sift(heap, side, size, 0)
-            if look.mark[k] == 0 and rows < window:
-                look.mark[k] = 1
-                look.shown[b, rows] = k
-                rows += 1
+    if look.ordered[b] == 0:
+        _order(st, look, b)
+    mark, order, rows, p, q = look.mark, look.order, 0, 0, 0
+    for k in range(st.env[b].count):
+        mark[k] = k < st.env[b].arrived and st.start[b, k] != st.start[b, k]  # has not started
+    while rows < look.shown.shape[1]:
+        while mark[order[b, 0, p]] == 0:
+            p += 1
+        rows = _add(look, b, order[b, 0, p], rows)
+        while mark[order[b, 1, q]] == 0:
+            q += 1
+        rows = _add(look, b, order[b, 1, q], rows)
+        p += 1
+        q += 1
     look.rows[b] = rows
+
+
+@part
+def _add(look: Look, b: int, k: int, rows: int) -> int:
+    """Show a job unless it is shown, or no row is left; return the rows."""
+    if look.mark[k] == 2 or rows == look.shown.shape[1]:
+        return rows
+    look.mark[k] = 2
+    look.shown[b, rows] = k
+    return rows + 1
 
 
 @part
@@ -354,7 +378,7 @@ def _entry(version: str) -> Compiled:
             while again or look.over[b] == 0:
                 if again:
                     clear(st, jobs, rule, b, first[b], count)
-                    look.over[b] = 0
+                    look.over[b] = look.ordered[b] = 0
                 elif st.env[b].queued > 0:
                     _act(st, jobs, rule, look, b, action[b])
                 _advance(st, jobs, rule, look, b)
