@@ -76,8 +76,8 @@ class Batched:
 
     Notes
     -----
-    Memory: 36 W + 8 L bytes a sequence beside those of `gridtwin.policy.batch.state.blank`; 64 bytes
-    a job of the stream.
+    Memory: 36 W + 8 L bytes a sequence beside those of `gridtwin.policy.batch.state.blank`, and 64
+    bytes a job of the stream.
     """
 
     def __init__(
