@@ -182,3 +182,18 @@ def test_the_chosen_work_follows_its_target_and_its_distribution():
 def test_small_jobs_keep_their_first_draft():
     small, target = np.array([1.0, 2.0, 1.0]), np.array([100.0, 100.0, 100.0])
     assert not choose((small, small + 1), target, np.arange(3.0), DAY).any()
+
+
+def test_a_rare_name_is_never_given_out(jobs):
+    n = len(jobs)
+    frame = jobs.collect().with_columns(
+        user=pl.Series([f"u{i // 4}" if i < 40 else f"v{i % 3}" for i in range(n)]),
+        task_id=pl.Series([str(i // 10) for i in range(n)]),
+    )
+    sample = gridtwin.models.get("trace")().fit(JobTable.from_frame(frame)).sample(seed=1).collect()
+    users = set(sample["user"])
+    assert {"v0", "v1", "v2"} <= users
+    assert not any(user.startswith("u") and not user.startswith("user~") for user in users)
+    assert any(user.startswith("user~") for user in users)
+    assert sample["task_id"].str.starts_with("task_id~").all()
+    assert sample["task_id"].n_unique() < n / 5

@@ -145,10 +145,11 @@ def _cells(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def category_counts(
     real: JobTable, synthetic: JobTable, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how often each value of a category occurs on both sides, in one order."""
+    """Return how often each value of a category occurs on both sides, in order of the value."""
     counts = _counts(real, name).join(
         _counts(synthetic, name), on="value", how="full", coalesce=True, nulls_equal=True
     )
+    counts = counts.sort("value")  # the order of a sum changes its last digit
     p, q = (counts[c].fill_null(0).to_numpy().astype(float) for c in ("n", "n_right"))
     return p, q
 

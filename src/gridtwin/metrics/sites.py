@@ -71,7 +71,7 @@ def _work(jobs: JobTable) -> pl.DataFrame:
             "rate": ready.run * ready.width / span,
         }
     )
-    return frame.group_by("site").agg(pl.col("rate").sum())
+    return frame.group_by("site", maintain_order=True).agg(pl.col("rate").sum())
 
 
 @metric("site_arrivals", goal="min", group="scheduling", on="arrivals")

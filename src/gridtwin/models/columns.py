@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from gridtwin.trace import TraceSchema
 
-__all__ = ["Column", "granularity", "leaders", "read_columns"]
+__all__ = ["FLOOR", "Column", "granularity", "leaders", "made_up", "read_columns"]
 
+FLOOR = 5
+"""A name of fewer rows than this is rare."""
 _SEPARATOR = "\x1f"
 """Between the items of a list inside a vocabulary; no record holds this control character."""
 
@@ -112,6 +114,26 @@ def read_columns(frame: pl.DataFrame, names: list[str]) -> list[Column]:
             number = series.cast(pl.Float64)
             columns.append(Column(name, number.fill_null(float("nan")).to_numpy()))
     return columns
+
+
+def made_up(
+    vocabulary: tuple[str, ...],
+    count: NDArray[np.int64],
+    prefix: str,
+    rng: np.random.Generator,
+    floor: float = FLOOR,
+) -> tuple[str, ...]:
+    """Return the names with made-up ones, numbered at random, for those of fewer rows than `floor`.
+
+    `count` is the number of rows of each. The made-up ones are `prefix`, a tilde and a number.
+    """
+    while any(word.startswith(f"{prefix}~") for word in vocabulary):
+        prefix += "~"
+    rare = np.flatnonzero(count < floor)
+    numbers = dict(zip(rare.tolist(), (rng.permutation(len(rare)) + 1).tolist(), strict=True))
+    return tuple(
+        f"{prefix}~{numbers[i]}" if i in numbers else word for i, word in enumerate(vocabulary)
+    )
 
 
 def leaders(columns: list[Column], fixed: str) -> dict[str, str]:

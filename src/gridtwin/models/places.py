@@ -82,7 +82,7 @@ def draw_places(
         begin, pieces = seen[0], [(first, moved)]
         at = begin + (math.floor((seen[1] - begin) / DAY) + 1) * DAY
     else:
-        at, pieces = asked.begin(seen[0]), []
+        at, pieces = asked.begin(seen[0]), [(first[:0], moved[:0])]
         begin = at
     stop = at + MOST_DAYS * DAY
     if asked.days is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gridtwin.models.balance import choose
 from gridtwin.models.base import State, Surrogate
-from gridtwin.models.columns import Column, granularity, leaders, read_columns
+from gridtwin.models.columns import FLOOR, Column, granularity, leaders, made_up, read_columns
 from gridtwin.models.conditions import Conditions, Share, quota
 from gridtwin.models.donors import Groups, draw_donors, split
 from gridtwin.models.forest import LeafForest
@@ -31,6 +31,8 @@ __all__ = ["Trace"]
 _NOT_DRAWN = ("job_id", "parent_id", "task_id", "submit_time", "start_time", "end_time", "user")
 _OWN = ("user", "task_id", "group", "vo")
 """Who sends the job and what for: as in the place that it takes."""
+_WHOSE = {"user": FLOOR, "group": FLOOR, "dataset": FLOOR, "task_id": np.inf}
+"""Names that could tell whose job it was: those of fewer rows than this are made up."""
 _WIDTHS = ("cores_req", "cores_alloc", "gpus_req", "nodes_req", "nodes_alloc")
 """The size of a job is the first of these that the trace has."""
 _ATOM = 5
@@ -67,8 +69,9 @@ class Trace(Surrogate):
        is drawn relative to the requested one and passes it only as real jobs did; cpu time scales
        with cores and run time; start = submit + wait and end = start + run.
 
-    The saved model holds the training rows, in pieces: share samples, not the model. Memory: about
-    150 bytes a training row and column.
+    Names of users, groups and data sets of fewer than five jobs are replaced by made-up ones, task
+    numbers all. The saved model holds the training rows, in pieces: share samples, not the model.
+    Memory: about 150 bytes a training row and column.
 
     Parameters
     ----------
@@ -153,6 +156,9 @@ class Trace(Surrogate):
         }
         keys = read_columns(frame, [n for n in _OWN if n in frame.columns])
         self.keys_ = {c.name: c for c in keys}
+        hidden = rng.spawn(1)[0]
+        for columns in (self.keys_, self.columns_):
+            columns.update({n: _disguised(c, hidden) for n, c in columns.items() if n in _WHOSE})
         user = self.keys_["user"].codes() if "user" in self.keys_ else np.zeros(frame.height)
         submit = frame["submit_time"].to_numpy().astype(np.float64)
         self.sessions_ = Sessions.learn(submit, user.astype(np.int32), self.session_gap)
@@ -482,3 +488,13 @@ def _standard(values: NDArray[Any]) -> NDArray[np.float64]:
 
 def _rank(values: NDArray[Any]) -> NDArray[np.float64]:
     return _standard(np.argsort(np.argsort(values, kind="stable")))
+
+
+def _disguised(column: Column, rng: np.random.Generator) -> Column:
+    """Return a column of names with made-up ones for those that could tell whose job it was."""
+    if column.vocabulary is None:
+        return column
+    known = column.values[~np.isnan(column.values)].astype(np.int64)
+    count = np.bincount(known, minlength=len(column.vocabulary))
+    names = made_up(column.vocabulary, count, column.name, rng, _WHOSE[column.name])
+    return replace(column, vocabulary=names)

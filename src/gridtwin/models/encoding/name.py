@@ -10,12 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gridtwin.models.columns import made_up
 from gridtwin.models.encoding.number import atom_count
 
-__all__ = ["FLOOR", "Name"]
+__all__ = ["Name"]
 
-FLOOR = 5
-"""A name of fewer rows than this is rare."""
 Floats = NDArray[np.float64]
 
 
@@ -80,7 +79,7 @@ class Name:
         start = np.empty(names + 1)
         start[ordered] = before - before[first[cell[ordered]]]
         mass = rows[order][~empty[order]] / n
-        public = _public(vocabulary, count[:names], prefix, rng)
+        public = vocabulary if prefix is None else made_up(vocabulary, count[:names], prefix, rng)
         return cls(vocabulary, public, cell, start, width, mass)
 
     @property
@@ -140,21 +139,3 @@ class Name:
         public = tuple(json.loads(arrays[f"{prefix}.public"].tobytes()))
         keys = ("cell", "start", "width", "mass")
         return cls(public, public, *(arrays[f"{prefix}.{key}"] for key in keys))
-
-
-def _public(
-    vocabulary: tuple[str, ...],
-    count: NDArray[np.int64],
-    prefix: str | None,
-    rng: np.random.Generator,
-) -> tuple[str, ...]:
-    """Return the names with made-up ones, numbered at random, for those of few rows."""
-    if prefix is None:
-        return vocabulary
-    while any(word.startswith(f"{prefix}~") for word in vocabulary):
-        prefix += "~"
-    rare = np.flatnonzero(count < FLOOR)
-    numbers = dict(zip(rare.tolist(), (rng.permutation(len(rare)) + 1).tolist(), strict=True))
-    return tuple(
-        f"{prefix}~{numbers[i]}" if i in numbers else word for i, word in enumerate(vocabulary)
-    )
