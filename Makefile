@@ -29,7 +29,7 @@ lint: .venv/.dev
 	$(BIN)/mypy
 
 # those that need neither traces nor SimGrid; the others say with -h what they want
-BENCH := startup kernel queueing simgrid_golden example grid_example ingest neighbours fuzz
+BENCH := startup kernel queueing env simgrid_golden example grid_example ingest neighbours fuzz
 
 bench: .venv/.dev
 	for name in $(BENCH); do echo "$$name"; $(BIN)/python "benchmarks/$$name.py" || exit 1; done
@@ -51,5 +51,5 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.core
-	$(PIP) -e '.[dev,sql,tune,catboost,dp]'
+	$(PIP) -e '.[dev,sql,tune,catboost,dp,rl]'
 	touch $@

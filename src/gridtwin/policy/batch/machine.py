@@ -28,7 +28,16 @@ from gridtwin.policy.batch.overtake import (
 from gridtwin.policy.batch.state import FAIR, NO_BACKFILL, Jobs, Rule, State
 from gridtwin.sim.kernel.jit import Compiled, compiled, part, rare, sources
 
-__all__ = ["await_job", "choose", "clear", "clear_all", "fingerprint", "run_all", "step_all"]
+__all__ = [
+    "await_job",
+    "choose",
+    "clear",
+    "clear_all",
+    "fingerprint",
+    "instant",
+    "run_all",
+    "step_all",
+]
 
 
 def fingerprint() -> str:
@@ -70,7 +79,7 @@ def _one(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
 
 
 @part
-def _instant(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
+def instant(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
     """Let all happen that happens next."""
     env, first, next_ = st.env, st.env[b].first, np.inf
     if env[b].arrived < env[b].count:
@@ -93,7 +102,7 @@ def await_job(st: State, jobs: Jobs, rule: Rule, b: int) -> bool:
         if rule.compat:
             _one(st, jobs, rule, b)
         else:
-            _instant(st, jobs, rule, b)
+            instant(st, jobs, rule, b)
     return env[b].queued > 0
 
 
@@ -116,7 +125,7 @@ def choose(st: State, jobs: Jobs, rule: Rule, b: int, k: int) -> None:
         else:
             if backfill:
                 overtake(st, jobs, rule, b, k, False)
-            _instant(st, jobs, rule, b)
+            instant(st, jobs, rule, b)
     begin(st, jobs, rule, b, k)
 
 
@@ -151,7 +160,7 @@ def _run(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
             choose(st, jobs, rule, b, st.line[b, 0])
         return
     while env[b].queued > 0 or env[b].arrived < env[b].count:
-        _instant(st, jobs, rule, b)
+        instant(st, jobs, rule, b)
         _serve(st, jobs, rule, b)
 
 

@@ -79,7 +79,8 @@ class Machines:
 
     After `reset` and each `step` every sequence either has waiting jobs, of which one is to be
     chosen, or is done. `state`, `jobs` and `rule` are what the compiled parts of
-    `gridtwin.policy.batch.machine` work on.
+    `gridtwin.policy.batch.machine` work on. `policy` is whose scores those parts see; here all is
+    chosen from outside.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Machines:
         sequences: int,
         length: int,
         *,
+        policy: str = "fcfs",
         backfill: Backfill = "none",
         compat: Compat | None = None,
     ) -> None:
         self.stream, self.length = stream, length
-        chosen = find("fcfs")
+        chosen = find(policy)
         self.jobs: Jobs = _jobs(stream, chosen, compat)
         self.rule: Rule = _rule(stream, chosen, backfill, compat, True)._replace(fifo=1)
         self.state: State = blank(self.jobs, self.rule, sequences, length)
