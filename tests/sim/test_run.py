@@ -46,7 +46,7 @@ def test_a_run_that_stands_still_tells_what_is_open(records):
     platform = Platform((Site.of("A", 4),))
     run = Simulation(platform, demand(jobs, platform))
     assert run.until(2.0) == "reached"
-    assert run.look().rows() == [("A", 1, 1, 4, 1.0)]
+    assert run.look().rows() == [("A", 1, 1, 4, 1.0, 0, 0, 0, 0, 0.0)]
     result = collected(run, jobs.provenance, policy="fcfs", broker="least_loaded")
     assert result.outcomes == {"never_started": 2, "unfinished": 1}
     assert result.jobs.collect()["status"].to_list() == ["running", "queued", "queued"]

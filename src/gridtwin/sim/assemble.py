@@ -41,7 +41,7 @@ from gridtwin.sim.parts import Link, Site
 from gridtwin.sim.platform import Platform
 from gridtwin.sim.workload import Files, Workload
 
-__all__ = ["Rules", "assemble"]
+__all__ = ["Rules", "assemble", "check_queues", "fair_share"]
 
 _EMPTY = np.zeros(0, np.int64)
 _GB = 1e9
@@ -98,10 +98,7 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
     places = np.minimum(platform.cores, slots) * (sites["backfill"] > 0)
     sites["ends"] = np.cumsum(places) - places
     replicas, heads = _replicas(files, inputs, most, jobs)
-    fair = bool((sites["order"] == Ordering.FAIR_SHARE).any())
-    if fair and users * len(sites) > _MOST_PAIRS:
-        raise InputError(f"fair share among {users} users at {len(sites)} sites; above 50 million")
-    shares = (len(sites), users) if fair else (0, 0)
+    usage, queued = fair_share(sites, users)
     outages = faults.calendar(platform.names)
     width = 1 << max(len(classes) - 1, 0).bit_length()
     return State(
@@ -137,15 +134,24 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         file_head=heads,
         child_ptr=children[0],
         child=children[1],
-        outage=outages,
+        outage=np.vstack([outages, np.full((1, 3), np.nan)]),
         chance=faults.chances(platform.names, kinds),
         codes=faults.shares(kinds),
         moment=faults.moments(),
         ends=np.empty((int(places.sum()), 3)),
         profile=np.empty((2 * rules.depth + int(places.max(initial=0)) + 8, 3)),
-        usage=np.zeros((*shares, 2)),
-        users=np.full((*shares, 4), -1, np.int64),
+        usage=usage,
+        users=queued,
     )
+
+
+def fair_share(sites: Table, users: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return `State.usage` and `State.users`; empty where no site asks for fair shares."""
+    fair = bool((sites["order"] == Ordering.FAIR_SHARE).any())
+    if fair and users * len(sites) > _MOST_PAIRS:
+        raise InputError(f"fair share among {users} users at {len(sites)} sites; above 50 million")
+    shares = (len(sites), users) if fair else (0, 0)
+    return np.zeros((*shares, 2)), np.full((*shares, 4), -1, np.int64)
 
 
 def _world(rules: Rules, faults: Faults, seed: int, shared: bool, replicas: int) -> Table:
@@ -218,7 +224,7 @@ def _sites(platform: Platform, rules: Rules, writes: NDArray[np.int64]) -> Table
     sites["writes"] = writes
     for name in ("order", "backfill", "dispatch", "pilot"):
         sites[name] = _each(platform, name, getattr(rules, name))
-    _check_queues(platform, sites)
+    check_queues(platform, sites)
     return sites
 
 
@@ -232,7 +238,8 @@ def _each(platform: Platform, name: str, value: object) -> NDArray[np.float64]:
     return np.array([value.get(site, 0) for site in platform.names], np.float64)
 
 
-def _check_queues(platform: Platform, sites: Table) -> None:
+def check_queues(platform: Platform, sites: Table) -> None:
+    """Raise `InputError` where a site cannot have the order and the backfilling it asks for."""
     for site, row in zip(platform.sites, sites, strict=True):
         if not row["backfill"]:
             continue

@@ -1,9 +1,9 @@
 """Run jobs on a platform: check, assign, run a kernel, put the outcome into a result."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -25,9 +25,8 @@ from gridtwin.sim.demand import Demand, demand, recorded_sites
 from gridtwin.sim.faults import NO_FAULTS, Faults
 from gridtwin.sim.formats import load_platform
 from gridtwin.sim.kernel import run_jobs
-from gridtwin.sim.kernel.codes import Backfilling, Ordering
 from gridtwin.sim.platform import Platform
-from gridtwin.sim.policies import Order, Policy, resolve
+from gridtwin.sim.policies import Policy, resolve
 from gridtwin.sim.result import Result, Schedule
 from gridtwin.sim.run import Simulation
 from gridtwin.sim.workload import Workload
@@ -39,13 +38,6 @@ __all__ = ["schedule", "simulate"]
 _TIMES = ("submit", "run", "request")
 _LATEST = 1e15
 _NONE, _UNKNOWN = -1, -2
-_ORDERING: dict[Order, Ordering] = {
-    "fcfs": Ordering.FCFS,
-    "priority": Ordering.PRIORITY,
-    "fair_share": Ordering.FAIR_SHARE,
-    "scored": Ordering.PRIORITY,  # the lowest score is the highest priority
-}
-_T = TypeVar("_T")
 
 
 def schedule(
@@ -186,16 +178,15 @@ def simulate(
         )
     else:
         asked = _given(jobs, platform, work, options[:5], recorded=recorded)
-    asked = _ranked(asked, rule)
-    rules = replace(
-        rules or Rules(),
-        broker=brokerage(broker),
-        order=_each(rule, lambda one: _ORDERING[one.order]),
-        backfill=_each(rule, lambda one: Backfilling[one.backfill.upper()]),
-    )
-    chooser = chooser_of(broker, seed)
     run = Simulation(
-        platform, asked, rules=rules, faults=faults, seed=seed, broker=chooser, limit=limit
+        platform,
+        asked,
+        rules=replace(rules or Rules(), broker=brokerage(broker)),
+        faults=faults,
+        seed=seed,
+        policy=rule,
+        broker=chooser_of(broker, seed),
+        limit=limit,
     )
     run.until()
     return collected(run, jobs.provenance, policy=_named(rule), broker=broker_name(broker))
@@ -222,35 +213,6 @@ def _is_plain(platform: Platform, rule: Policy, broker: str | Chooser) -> bool:
         len(site.pools) == 1 and site.pools[0].speed is None and site.pools[0].memory is None
         for site in platform.sites
     )
-
-
-def _each(rule: Policy | Mapping[str, Policy], code: Callable[[Policy], _T]) -> _T | dict[str, _T]:
-    """Return the code of a policy, or of each site's."""
-    if isinstance(rule, Policy):
-        return code(rule)
-    return {site: code(one) for site, one in rule.items()}
-
-
-def _ranked(asked: Demand, rule: Policy | Mapping[str, Policy]) -> Demand:
-    """Let jobs have the priority that a score gives them."""
-    rules = [rule] if isinstance(rule, Policy) else list(rule.values())
-    scored = [one for one in rules if one.order == "scored"]
-    if not scored:
-        return asked
-    score = scored[0].score
-    if score is None:
-        raise InputError(f"policy {scored[0].name!r} is of order 'scored' but has no score")
-    mixed = {one.score for one in scored} != {score}
-    if mixed or any(one.order == "priority" for one in rules):
-        raise InputError(
-            "sites order their queues by different scores or priorities; a job has one of them: "
-            "choose one such policy for all sites, or fcfs or fair_share for the others"
-        )
-    work = asked.work
-    request = work.run if work.estimate is None else work.estimate
-    request = np.where(np.isnan(request), work.run, request)
-    worth = score(request, work.cores.astype(np.float64), work.submit)
-    return replace(asked, work=replace(work, priority=-worth))
 
 
 def _named(rule: Policy | Mapping[str, Policy]) -> str:

@@ -1,6 +1,6 @@
 """What a scheduling policy is, and where policies are found by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast, get_args
 
@@ -9,13 +9,18 @@ from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
 from gridtwin.core.registry import Registry
+from gridtwin.sim.kernel.codes import Ordering
+from gridtwin.sim.workload import Workload
 
 __all__ = [
+    "ORDERING",
     "Backfill",
     "Order",
     "Policy",
     "ScoreOf",
+    "at_sites",
     "policies",
+    "priorities",
     "refuse",
     "register",
     "resolve",
@@ -50,6 +55,14 @@ policies = Registry("policy", "gridtwin.policy", "gridtwin.policies")
 """All policies, by name; the modules of `gridtwin.policy` fill it."""
 
 _refused: dict[str, str] = {}
+
+ORDERING: dict[Order, Ordering] = {
+    "fcfs": Ordering.FCFS,
+    "priority": Ordering.PRIORITY,
+    "fair_share": Ordering.FAIR_SHARE,
+    "scored": Ordering.PRIORITY,  # the lowest score is the highest priority
+}
+"""What an order is to the grid kernel."""
 
 
 def register(policy: Policy) -> Policy:
@@ -93,3 +106,34 @@ def _named(name: str) -> object:
     if found.backfill not in ("none", backfill):
         raise InputError(f"policy {name!r}: {order} has {found.backfill} backfilling already")
     return replace(found, name=name, backfill=cast("Backfill", backfill))
+
+
+def at_sites(
+    policy: str | Policy | Mapping[str, str | Policy], sites: Sequence[str]
+) -> tuple[Policy, ...]:
+    """Return each site's policy; of a mapping by site, those not named have ``fcfs``."""
+    if not isinstance(policy, Mapping):
+        return (resolve(policy),) * len(sites)
+    unknown = sorted(set(policy) - set(sites))
+    if unknown:
+        raise InputError(f"policy: there is no site {unknown[0]!r}; correct the name")
+    return tuple(resolve(policy[site]) if site in policy else Policy("fcfs") for site in sites)
+
+
+def priorities(policies: Sequence[Policy], work: Workload) -> NDArray[np.float64] | None:
+    """Return the priority that each job has under the sites' policies; None: all alike."""
+    scored = [one for one in policies if one.order == "scored"]
+    if not scored:
+        return work.priority
+    score = scored[0].score
+    if score is None:
+        raise InputError(f"policy {scored[0].name!r} is of order 'scored' but has no score")
+    mixed = any(one.score != score for one in scored)
+    if mixed or any(one.order == "priority" for one in policies):
+        raise InputError(
+            "sites order their queues by different scores or priorities; a job has one of them: "
+            "choose one such policy for all sites, or fcfs or fair_share for the others"
+        )
+    request = work.run if work.estimate is None else work.estimate
+    request = np.where(np.isnan(request), work.run, request)
+    return -score(request, work.cores.astype(np.float64), work.submit)

@@ -1,39 +1,45 @@
 """The grid kernel, one step at a time: hand it the jobs, let it run, see where it stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
 from gridtwin.sim.assemble import Rules, assemble
 from gridtwin.sim.demand import Demand
 from gridtwin.sim.faults import NO_FAULTS, Faults
-from gridtwin.sim.kernel.codes import Brokerage
+from gridtwin.sim.kernel.codes import Backfilling, Brokerage, Ordering
+from gridtwin.sim.kernel.events import FIRST
 from gridtwin.sim.kernel.grid import LIMIT, REACHED, STOPPED, advance
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.platform import Platform
+from gridtwin.sim.policies import ORDERING, Policy, at_sites, priorities
+from gridtwin.sim.use import crossed
 from gridtwin.sim.view import View, caller
 from gridtwin.sim.workload import Workload
 from gridtwin.trace import TraceSchema
 
-__all__ = ["EVENTS_PER_JOB", "Simulation", "Stop"]
+__all__ = ["EVENTS_PER_JOB", "LATEST", "Simulation", "Stop", "codes_of"]
 
 Stop = Literal["done", "reached", "limit"]
 
 EVENTS_PER_JOB = 100
 """The bound on events, for each attempt that could be made and each of its inputs or blocks."""
-_LATEST = 1e15
+LATEST = 1e15
+"""s that no time may reach."""
 
 
 class Simulation:
     """A simulation that can be stopped at any time, looked at, and continued.
 
-    `broker` is a callable as in `gridtwin.sim.view.caller`; otherwise the rules say which. A
-    `gridtwin.sim.demand.demand` comes from a table; `gridtwin.sim.collect.collected` makes a result
-    of what there is.
+    `broker` is a callable as in `gridtwin.sim.view.caller`, `policy` as in `simulate`; without
+    them the rules say which. A `gridtwin.sim.demand.demand` comes from a table;
+    `gridtwin.sim.collect.collected` makes a result of what there is, and `gridtwin.sim.steer`
+    changes what is to come.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Simulation:
         rules: Rules | None = None,
         faults: Faults = NO_FAULTS,
         seed: int = 0,
+        policy: str | Policy | Mapping[str, str | Policy] | None = None,
         broker: Callable[..., Any] | None = None,
         limit: int | None = None,
     ) -> None:
@@ -54,26 +61,48 @@ class Simulation:
             self.rules = replace(self.rules, broker=Brokerage.CALLED)
         elif self.rules.broker == Brokerage.CALLED:
             raise InputError("the rules say that a broker is called, but none is given; give one")
+        if policy is None:
+            self.policies = _policies(self.rules, platform)
+        else:
+            self.policies = at_sites(policy, platform.names)
+            self.rules = replace(self.rules, **codes_of(self.policies, platform))
         self.faults = faults
         self.seed = seed
         self.stop: Stop = "reached"
         """Why it stands still: all is ``done``, the time is ``reached``, or the ``limit``."""
         work = demand.work
-        if len(work) and not work.submit[-1] + work.run.sum() < _LATEST:
+        if len(work) and not work.submit[-1] + work.run.sum() < LATEST:
             raise InputError(
-                f"the jobs' times reach beyond {_LATEST:.0e} s; check that they are in seconds"
+                f"the jobs' times reach beyond {LATEST:.0e} s; check that they are in seconds"
             )
         if limit is not None and limit < 1:
             raise InputError(f"limit: expected 1 event or more, got {limit}")
         self.limit = _bound(work, self.rules, faults) if limit is None else limit
         """Events after which it stops whatever is left."""
         self.state: State = assemble(platform, work, self.rules, faults, seed)
-        self._ask = caller(broker, self.state, platform.names, self._submitted(broker))
+        if any(one.order == "scored" for one in self.policies):
+            self.state.jobs["priority"] = priorities(self.policies, work)
+        self._clock = _before(self.state)
+        self._links: dict[tuple[int, int], list[str]] = {}
+        self.ask(broker)
 
     @property
     def now(self) -> float:
         """The time of the last event, s."""
         return float(self.state.world[0]["now"])
+
+    @property
+    def clock(self) -> float:
+        """How far it has come, s: to a time that was reached, else to the last event.
+
+        Just before the first event to begin with.
+        """
+        return self._clock
+
+    @property
+    def arrived(self) -> int:
+        """Jobs that were submitted so far."""
+        return int(self.state.world[0]["arrived"])
 
     @property
     def events(self) -> int:
@@ -92,11 +121,31 @@ class Simulation:
         if why == STOPPED:
             self._stopped()
         self.stop = "limit" if why == LIMIT else "reached" if why == REACHED else "done"
+        if why != LIMIT and np.isfinite(time):
+            self._clock = max(self._clock, float(time))
+        elif self.events:
+            self._clock = max(self._clock, self.now)
         return self.stop
 
+    def ask(self, broker: Callable[..., Any] | None) -> None:
+        """Have a broker of the user's own called from now on, if the rules say that one is."""
+        fields = self._submitted(broker)
+        self._ask = caller(broker, self.state, self.platform.names, fields)
+
+    def see(self, submit: NDArray[np.float64]) -> None:
+        """Let a compiled broker, which has a copy of the jobs, see their times of submission."""
+        if self._ask.kept is not None:
+            self._ask.kept[1]["submit"] = submit
+
     def look(self) -> pl.DataFrame:
-        """Return the sites as they stand: site, queued, running, busy_cores, open."""
+        """Return the sites as they stand, at the price of what runs, not of all jobs.
+
+        Columns: site; queued, running, busy_cores; open, the share of the cores that may be used;
+        coming, jobs on their way there; finished and failed, attempts so far; transfers, those
+        that flow for jobs there, and bytes_per_s, their rates together.
+        """
         sites = self.state.sites
+        site, _, rate = self._flowing()
         pools = self.state.pools
         busy = np.bincount(pools["site"], pools["cores"] - pools["free"], len(sites))
         return pl.DataFrame(
@@ -106,8 +155,52 @@ class Simulation:
                 "running": sites["running"].copy(),
                 "busy_cores": busy.astype(np.int64),
                 "open": sites["open"].copy(),
+                "coming": sites["coming"].copy(),
+                "finished": sites["finished"].copy(),
+                "failed": sites["failed"].copy(),
+                "transfers": np.bincount(site, minlength=len(sites)),
+                "bytes_per_s": np.bincount(site, rate, len(sites)),
             }
         )
+
+    def links(self) -> pl.DataFrame:
+        """Return what flows on each link now: link, transfers, bytes_per_s, use.
+
+        `use` is the share of the bandwidth. A link that is split has a row for each way, and those
+        without a transfer have none.
+        """
+        site, source, rate = self._flowing()
+        places = [*self.platform.names, *self.platform.routers]
+        width: dict[str, float] = {}
+        for link in self.platform.links:
+            width |= {link.name + way: link.bandwidth for way in ("", ":up", ":down")}
+        pair, of = np.unique(source * len(places) + site, return_inverse=True)
+        found: dict[str, list[float]] = {}
+        totals = zip(np.bincount(of).tolist(), np.bincount(of, rate).tolist(), strict=True)
+        for (count, total), number in zip(totals, pair.tolist(), strict=True):
+            ends = divmod(number, len(places))
+            if ends not in self._links:
+                self._links[ends] = crossed(self.platform, places[ends[0]], places[ends[1]])
+            for name in self._links[ends]:
+                row = found.setdefault(name, [0, 0.0])
+                row[0] += count
+                row[1] += total
+        rows = [
+            (name, int(count), total, total / width[name])
+            for name, (count, total) in sorted(found.items())
+        ]
+        schema = {"link": pl.String, "transfers": pl.Int64}
+        schema |= {"bytes_per_s": pl.Float64, "use": pl.Float64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def _flowing(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return of each transfer that flows its job's site, its source and its rate, bytes/s."""
+        state = self.state
+        slots = state.slots[: int(state.world[0]["slots"])]
+        slots = slots[(slots["class_"] >= 0) & (slots["attempt"] >= 0)]
+        site = state.attempts["site"][slots["attempt"]].astype(np.int64)
+        rate = state.classes["rate"][slots["class_"]]
+        return site, slots["source"].astype(np.int64), rate
 
     def _submitted(self, broker: Callable[..., Any] | None) -> dict[str, Any]:
         """Return the records' columns that a broker may see."""
@@ -134,6 +227,35 @@ class Simulation:
 
     def _name(self, view: View) -> str:
         return str(self.demand.frame["job_id"][view.job])
+
+
+def codes_of(policies: Sequence[Policy], platform: Platform) -> dict[str, Any]:
+    """Return `Rules.order` and `Rules.backfill` for the policies of a platform's sites."""
+    at = dict(zip(platform.names, policies, strict=True))
+    return {
+        "order": {site: ORDERING[one.order] for site, one in at.items()},
+        "backfill": {site: Backfilling[one.backfill.upper()] for site, one in at.items()},
+    }
+
+
+def _policies(rules: Rules, platform: Platform) -> tuple[Policy, ...]:
+    """Return what the rules say as policies."""
+
+    def of(value: Any, site: str) -> Any:  # noqa: ANN401 - a code, or codes by site
+        return value.get(site, 0) if isinstance(value, Mapping) else value
+
+    made = []
+    for site in platform.names:
+        order = Ordering(of(rules.order, site)).name.lower()
+        backfill = Backfilling(of(rules.backfill, site)).name.lower()
+        made.append(Policy(f"{order}+{backfill}", order=order, backfill=backfill))  # type: ignore[arg-type]
+    return tuple(made)
+
+
+def _before(state: State) -> float:
+    """Return a time just before the first event."""
+    first = min([*state.jobs["submit"][:1], state.heap[FIRST]["time"]])
+    return float(np.nextafter(first, -np.inf)) if np.isfinite(first) else 0.0
 
 
 def _bound(work: Workload, rules: Rules, faults: Faults) -> int:

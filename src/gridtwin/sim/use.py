@@ -15,7 +15,7 @@ from gridtwin.trace import JobTable
 if TYPE_CHECKING:
     from gridtwin.sim.result import Result
 
-__all__ = ["TRANSFERS", "Format", "check_formats", "export", "links", "stored"]
+__all__ = ["TRANSFERS", "Format", "check_formats", "crossed", "export", "links", "stored"]
 
 Format = Literal["cgsim", "cgsim_data", "batsim", "dcsim"]
 Edges = NDArray[np.float64]
@@ -50,7 +50,7 @@ def links(transfers: pl.DataFrame, platform: Platform, edges: Edges) -> pl.DataF
         "source", "destination", as_dict=True
     ).items():
         carried = _carried(part, edges)
-        for name in _crossed(platform, str(source), str(destination)):
+        for name in crossed(platform, str(source), str(destination)):
             area[name] = area.get(name, np.zeros(len(edges))) + carried
     width = {link.name: link.bandwidth for link in platform.links}
     parts = []
@@ -62,7 +62,7 @@ def links(transfers: pl.DataFrame, platform: Platform, edges: Edges) -> pl.DataF
     return pl.concat(parts)
 
 
-def _crossed(platform: Platform, source: str, destination: str) -> list[str]:
+def crossed(platform: Platform, source: str, destination: str) -> list[str]:
     """Return the links of a route, those inside its end points too."""
     lans = {site.name: site.lan for site in platform.sites}
     split = {link.name for link in platform.links if link.sharing == "split"}

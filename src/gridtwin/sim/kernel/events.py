@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gridtwin.sim.kernel.jit import part, rare
+from gridtwin.sim.kernel.jit import Compiled, compiled, part, rare, sources
 from gridtwin.sim.kernel.state import EVENT, State, Table, rows
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "QUEUE",
     "READY",
     "TIMER",
+    "add_event",
     "earlier",
     "event",
     "heap_of",
@@ -144,3 +145,17 @@ def uniform(st: State, job: int, number: int, draw: int) -> float:
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         x = x ^ (x >> np.uint64(31))
     return float(x >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+def _adding(version: str) -> Compiled:
+    """Make what adds an event from outside; `version` is there to be compiled in."""
+
+    def add_event(st: State, time: float, kind: int, id_: int) -> bool:
+        """Add an event between two calls of the clock; there is room for one."""
+        push(st.heap, time, kind, id_, 0)
+        return bool(version)
+
+    return compiled(add_event, _nrt=False)
+
+
+add_event = _adding(sources())

@@ -432,6 +432,8 @@ def end(st: State, slot: int, outcome: int, now: float) -> None:
         forget(st, s, due, job)
     st.sites[s].running -= 1
     st.sites[s].held -= st.jobs[job].cores
+    st.sites[s].finished += int(outcome == _FINISHED)
+    st.sites[s].failed += int(outcome != _FINISHED)
     note_load(st, s)
     if not st.sites[s].touched:
         st.touched[st.world[0].touched % len(st.touched)] = s

@@ -126,6 +126,8 @@ SITE = np.dtype(
         ("touched", _I),
         ("writes", _I),  # class of what its jobs write; NOWHERE: it takes no time
         ("ends", _I),  # first of its rows in `ends`
+        ("finished", _I),  # attempts so far
+        ("failed", _I),  # those that ended otherwise
     ]
 )
 POOL = np.dtype(
@@ -323,7 +325,7 @@ class State:
     child_ptr: NDArray[np.int64]
     child: NDArray[np.int64]
     outage: NDArray[np.float64]
-    """Rows of (time, site, share of cores from then on)."""
+    """Rows of (time, site, share of cores from then on); the last is for what steers the run."""
     chance: NDArray[np.float64]
     """Of a failure, shape (sites, kinds)."""
     codes: NDArray[np.float64]
