@@ -12,7 +12,7 @@ from gridtwin.sim.assemble import Rules, assemble
 from gridtwin.sim.demand import Demand
 from gridtwin.sim.faults import NO_FAULTS, Faults
 from gridtwin.sim.kernel.codes import Brokerage
-from gridtwin.sim.kernel.grid import LIMIT, REACHED, STOPPED, advance
+from gridtwin.sim.kernel.grid import ASKED, LIMIT, REACHED, STOPPED, advance
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.platform import Platform
 from gridtwin.sim.view import View, caller
@@ -21,11 +21,12 @@ from gridtwin.trace import TraceSchema
 
 __all__ = ["EVENTS_PER_JOB", "Simulation", "Stop"]
 
-Stop = Literal["done", "reached", "limit"]
+Stop = Literal["done", "reached", "limit", "asked"]
 
 EVENTS_PER_JOB = 100
 """The bound on events, for each attempt that could be made and each of its inputs or blocks."""
 _LATEST = 1e15
+_STOPS: dict[int, Stop] = {REACHED: "reached", LIMIT: "limit", ASKED: "asked"}
 
 
 class Simulation:
@@ -57,7 +58,8 @@ class Simulation:
         self.faults = faults
         self.seed = seed
         self.stop: Stop = "reached"
-        """Why it stands still: all is ``done``, the time is ``reached``, or the ``limit``."""
+        """Why it stands still: all is ``done``, the time is ``reached``, or the ``limit``; or the
+        broker was ``asked`` and has no answer yet (`gridtwin.sim.view.Told`)."""
         work = demand.work
         if len(work) and not work.submit[-1] + work.run.sum() < _LATEST:
             raise InputError(
@@ -91,7 +93,7 @@ class Simulation:
         why = advance(self.state, float(time), self.limit, self._ask.pointer)
         if why == STOPPED:
             self._stopped()
-        self.stop = "limit" if why == LIMIT else "reached" if why == REACHED else "done"
+        self.stop = _STOPS.get(why, "done")
         return self.stop
 
     def look(self) -> pl.DataFrame:
