@@ -74,6 +74,7 @@ WORDS += (
     "MaxProcs: 9999999999999999",
 )
 VALUES = NUMBERS + DATES + WORDS
+LAST_DAY = 95_000_000  # since 1970: the year 262,000, about where Polars ends
 
 
 def damage(path: Path, rng: random.Random) -> bytes:
@@ -315,6 +316,23 @@ def _numbers(name: str, n: int, rng: random.Random) -> pl.Series:
     return ints.cast(dtype, strict=False)
 
 
+def _text(column: pl.Series) -> pl.Series:
+    """Return a column as text: Polars ends the process for a time it cannot spell."""
+    column = column if _spelled(column) else column.to_physical()
+    return column.cast(pl.String, strict=False)
+
+
+def _spelled(column: pl.Series) -> bool:
+    """Tell whether Polars knows the date of all times, in fields of structs too."""
+    if isinstance(column.dtype, pl.Struct):
+        return all(map(_spelled, column.struct.unnest()))
+    per_day = 1 if column.dtype == pl.Date else 86_400_000
+    if column.dtype != pl.Date and getattr(column.dtype, "time_unit", "") != "ms":
+        return True  # 62 bits of microseconds, or of nanoseconds, have dates
+    days = column.to_physical().cast(pl.Float64) / per_day
+    return bool((days.abs() < LAST_DAY).all())
+
+
 TYPES: tuple[Any, ...] = (
     *(pl.Int8, pl.Int64, pl.UInt64, pl.Float32, pl.Float64, pl.Date, pl.Time, pl.Boolean),
     *(pl.Datetime(unit, zone) for unit in ("ms", "us", "ns") for zone in (None, "UTC")),
@@ -326,8 +344,8 @@ SHAPES: tuple[Callable[[pl.Series], pl.Series], ...] = (
     lambda column: column.implode().list.explode(),
     lambda column: column.to_frame().select(pl.struct(pl.all())).to_series(),
     lambda column: column.to_frame().select(pl.concat_list(pl.all())).to_series(),
-    lambda column: column.cast(pl.String, strict=False).cast(pl.Categorical),
-    lambda column: column.cast(pl.String, strict=False).cast(pl.Binary),
+    lambda column: _text(column).cast(pl.Categorical),
+    lambda column: _text(column).cast(pl.Binary),
     lambda column: column.cast(pl.Float64, strict=False).cast(pl.Decimal(38, 3), strict=False),
     lambda column: column.is_null(),
 )

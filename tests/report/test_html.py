@@ -92,7 +92,7 @@ def test_links_and_clip_paths_point_at_one_place_each(full):
 
 def test_the_page_says_what_it_is_before_anything_else(full):
     page, text = full
-    order = ["contains synthetic data", "<h1>", 'id="summary"', "0.570", "Good for &lt;em&gt;",
+    order = ["contains synthetic data", "<h1>", 'id="summary"', "Good for &lt;em&gt;", "0.570",
              "A note.", "What was read", 'id="attributes"', 'id="relations"', 'id="arrivals"',
              'id="queues"', 'id="metrics"', 'id="definitions"', 'id="provenance"']  # fmt: skip
     places = [text.index(part) for part in order]

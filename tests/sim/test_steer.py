@@ -17,6 +17,7 @@ from gridtwin.sim.faults import Faults
 from gridtwin.sim.kernel.codes import Brokerage
 from gridtwin.sim.outages import Outage
 from gridtwin.sim.policies import resolve
+from gridtwin.sim.view import Told
 
 GRID = Platform((Site.of("A", 64, 1e9), Site.of("B", 96, 2e9)))
 FAULTS = Faults(0.1, attempts=4, retry_delay=60.0, elsewhere=0.5)
@@ -179,11 +180,17 @@ def test_what_cannot_be_switched_is_refused_and_leaves_the_run_as_it_was(busy):
     assert {one.name for one in run.policies} == {"priority"}
 
 
-def test_a_run_at_its_bound_is_not_steered(busy):
-    run = begun(busy, limit=100)
+def test_a_run_at_its_bound_is_steered_and_one_that_waits_for_an_answer_is_not(busy):
+    run = begun(busy, limit=200)
     assert run.until() == "limit"
+    assert run.look()["running"].min() > 0
+    steer.close(run, "A")
+    assert run.look()["running"][0] == 0
+    assert run.until() == "limit"
+    run = begun(busy, broker=Told())
+    assert run.until() == "asked"
     for act in (lambda: steer.close(run, "A"), lambda: steer.scale_load(run, 2.0)):
-        with pytest.raises(InputError, match=r"midst of an instant \(limit\)"):
+        with pytest.raises(InputError, match="has not answered"):
             act()
 
 

@@ -42,6 +42,11 @@ def test_a_round_damages_a_file_the_same_way_each_time(path):
     assert any(one != whole for one in damaged)
 
 
+@pytest.mark.parametrize("number", [42833, 73301, 97629])
+def test_times_without_a_date_can_be_made_text(number, tmp_path):
+    assert fuzz.fuzz_round("canonical_parquet", 0, number, tmp_path)[0] in fuzz.GOOD
+
+
 def test_a_run_goes_on_where_it_was(tmp_path):
     assert fuzz.Run("swf", 3, SEED, tmp_path).go()["next"] == 3
     run = fuzz.Run("swf", 5, SEED, tmp_path)

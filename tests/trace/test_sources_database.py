@@ -135,6 +135,18 @@ def test_duckdb_gives_the_jobs_of_the_file(wanted, tmp_path):
         ingest(path, tmp_path / "o.parquet", query=query)
 
 
+@pytest.mark.parametrize("unit", ["", "TZ", "_S", "_MS", "_NS"])
+def test_infinite_times_of_duckdb_are_counted(unit, tmp_path):
+    duckdb = pytest.importorskip("duckdb", reason="the extra 'sql' is not installed")
+    path = tmp_path / "jobs.duckdb"
+    duckdb.connect(path).close()
+    rows = "(values ('1', '2024-01-01'), ('2', 'infinity'), ('3', '-infinity')) as t (id, v)"
+    times = f'v::TIMESTAMP{unit} as submit_time, v::TIMESTAMP{unit} as "b ""x"'
+    jobs = ingest(path, tmp_path / "o.parquet", query=f"select id as job_id, {times} from {rows}")
+    assert jobs.collect()["job_id"].to_list() == ["1"]
+    assert jobs.provenance.dropped == {"time out of range: submit_time": 2}
+
+
 def test_a_library_that_is_absent_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "oracledb", None)
     with pytest.raises(MissingExtraError, match=r"needs oracledb: pip install 'gridtwin\[sql\]'"):

@@ -3,18 +3,24 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from gridtwin.core.executor import Executor
     from gridtwin.trace import JobTable
 
 __all__ = [
     "Cores",
     "Json",
     "Seed",
+    "Where",
+    "WhereOption",
+    "Workers",
+    "executor",
     "json_text",
     "number",
     "print_json",
@@ -28,6 +34,36 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same res
 Cores = Annotated[
     int | None, typer.Option(min=1, help="Size of the machine; by default the trace's own.")
 ]
+
+
+class Where(StrEnum):
+    """Where tasks run."""
+
+    serial = "serial"
+    processes = "processes"
+    ray = "ray"
+
+
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Tasks at a time, each on one core; 0: all cores.")
+]
+WhereOption = Annotated[
+    Where | None,
+    typer.Option(
+        "--executor",
+        help="Where tasks run: here, in local processes, or on Ray (RAY_ADDRESS or a local one); "
+        "the results are the same.",
+    ),
+]
+
+
+def executor(where: Where | None, workers: int | None) -> "Executor":
+    """Return the executor asked for: without either option here, one task after the other."""
+    from gridtwin.core.executor import Executor
+
+    if where is None:
+        where = Where.serial if workers in (None, 1) else Where.processes
+    return Executor(where.value, workers or 0)
 
 
 def read(path: Path) -> "JobTable":

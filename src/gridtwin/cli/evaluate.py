@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridtwin.cli.console import Cores, Json, Seed, print_json, print_table, read
+from gridtwin.cli.console import (
+    Cores,
+    Json,
+    Seed,
+    WhereOption,
+    Workers,
+    executor,
+    print_json,
+    print_table,
+    read,
+)
 
 if TYPE_CHECKING:
     from gridtwin.metrics import Evaluation
@@ -38,9 +48,8 @@ def command(
     search: Annotated[
         int, typer.Option(min=0, help="Rows whose nearest neighbours are searched for; 0: all.")
     ] = 4000,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes of that search; 0: one per core.")
-    ] = 1,
+    workers: Workers = None,
+    where: WhereOption = None,
     shadow: Annotated[
         str | None,
         typer.Option(
@@ -51,10 +60,12 @@ def command(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Score synthetic traces against the real one, each score beside its reference rows."""
+    """Score synthetic traces against the real one, each score beside its reference rows.
+
+    The search for nearest neighbours goes in tasks, of 50,000 rows each.
+    """
     import gridtwin
     from gridtwin.cli.benchmark import parse_model
-    from gridtwin.core.executor import Executor
 
     attacked = None if shadow is None else parse_model(shadow)
     evaluation = gridtwin.evaluate(
@@ -65,7 +76,7 @@ def command(
         seed=seed,
         groups=chosen_groups(also),
         search=search or None,
-        executor=Executor() if workers == 1 else Executor("processes", workers),
+        executor=executor(where, workers),
         shadow=None if attacked is None else attacked.generate,
     )
     evaluation.save(output)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from gridtwin.cli.console import Json, print_json, print_table, say
+from gridtwin.cli.console import (
+    Json,
+    WhereOption,
+    Workers,
+    executor,
+    print_json,
+    print_table,
+    say,
+)
 
 
 class Selection(StrEnum):
@@ -56,9 +64,8 @@ def command(
         Selection | None,
         typer.Option(help="Keep user analysis alone, or that of derived data (daod)."),
     ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that convert files, one a file; same output.")
-    ] = 1,
+    workers: Workers = None,
+    where: WhereOption = None,
     workload: Annotated[
         Definition | None, typer.Option(help="Add core power and this workload, in HS23 s.")
     ] = None,
@@ -66,10 +73,11 @@ def command(
 ) -> None:
     """Read job records into one table of canonical columns; count every row not kept.
 
+    Files are converted as tasks, one a file.
+
     Names of users are replaced by hashes with the key in GRIDTWIN_KEY, or one drawn for this run.
     """
     import gridtwin
-    from gridtwin.core.executor import Executor
     from gridtwin.trace import panda
     from gridtwin.trace.sources import refuse_overwriting
 
@@ -88,7 +96,7 @@ def command(
             rejects=rejects,
             keep_names=keep_names,
             queue_map=queue_map,
-            executor=Executor("processes", workers) if workers > 1 else None,
+            executor=executor(where, workers),
         )
         columns = jobs.columns
         if select is not None:

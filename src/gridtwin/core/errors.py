@@ -7,7 +7,9 @@ GridtwinError
 ├── UnknownNameError (LookupError) no model, reader, metric or policy of that name
 ├── MissingExtraError (ImportError) an optional library is not installed
 ├── NotFittedError (RuntimeError)  a model was asked to sample before it was fitted
-└── TrainingError (RuntimeError)   a training broke off
+├── TrainingError (RuntimeError)   a training broke off
+└── TaskError (RuntimeError)       a task failed with what its process could not hand over
+    └── WorkerLostError            the process that ran a task ended
 
 Every message says what was expected, what came and what to do.
 """
@@ -22,8 +24,10 @@ __all__ = [
     "MissingExtraError",
     "NotFittedError",
     "SchemaError",
+    "TaskError",
     "TrainingError",
     "UnknownNameError",
+    "WorkerLostError",
 ]
 
 
@@ -76,3 +80,23 @@ class NotFittedError(GridtwinError, RuntimeError):
 
 class TrainingError(GridtwinError, RuntimeError):
     """A training broke off: a loss was no number."""
+
+
+class TaskError(GridtwinError, RuntimeError):
+    """A task of an executor failed with what its process could not hand over."""
+
+
+class WorkerLostError(TaskError):
+    """The process that ran a task ended, and did so again when the task was run again."""
+
+    def __init__(self, retries: int) -> None:
+        again = f", also when it was run again {retries} times" if retries else ""
+        super().__init__(
+            f"the process that ran a task was ended from outside{again}, as for want of memory; "
+            "try fewer workers"
+        )
+        self._given = (retries,)
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickle what was given, not the message: the error may come from another process."""
+        return type(self), self._given

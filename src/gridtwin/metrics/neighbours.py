@@ -13,13 +13,11 @@ practice one for every ten rows). Queries go in blocks, which an `Executor` may 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
 
-from gridtwin.core.executor import Executor
+from gridtwin.core.executor import Executor, Shared
 from gridtwin.sim.kernel import compiled
 
 __all__ = ["Tree", "distinct_rows", "nearest"]
@@ -87,21 +85,15 @@ def nearest(
 def _in_blocks(
     tree: Tree, blocks: list[np.ndarray], executor: Executor
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the search of each block; other processes read the tree from one temporary file."""
-    if executor.kind == "serial" or len(blocks) == 1:
-        yield from map(tree.search, blocks)
-        return
-    with TemporaryDirectory(prefix="gridtwin-") as folder:
-        for field in fields(tree):
-            np.save(Path(folder) / f"{field.name}.npy", getattr(tree, field.name))
-        yield from executor.map(partial(_search_stored, folder), blocks)
+    """Yield the search of each block; the tree goes to other processes once."""
+    if len(blocks) == 1:
+        executor = Executor()
+    with executor.share(tree) as shared:
+        yield from executor.map(partial(_search_shared, shared), blocks)
 
 
-def _search_stored(folder: str, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # copy-on-write: the pages are shared by the processes, the type is that of common arrays
-    names = [field.name for field in fields(Tree)]
-    parts = {name: np.load(Path(folder) / f"{name}.npy", mmap_mode="c") for name in names}
-    return Tree(**parts).search(queries)
+def _search_shared(tree: Shared[Tree], queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return tree.get().search(queries)
 
 
 def distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -74,6 +74,7 @@ def write_analysis(
         .render(
             title=title,
             synthetic=is_synthetic(source),
+            sentences=_sentences(analysis.kpis),
             cards=[_card(name, analysis.kpis[name]) for name in CARDS if name in analysis.kpis][:6],
             kpis=[_card(name, kpi) for name, kpi in analysis.kpis.items()],
             notes=list(notes),
@@ -96,13 +97,37 @@ def is_synthetic(source: Mapping[str, Any]) -> bool:
     return any("synthetic" in word.lower() for word in words)
 
 
-def _card(name: str, kpi: Kpi) -> dict[str, str]:
+_SENTENCES = (
+    ("queue_time_median", "Half of the jobs start within {} of their creation."),
+    ("failure_rate", "{} of the jobs that ended finished or failed have failed."),
+    ("wasted_share", "{} of the core-hours went to jobs that failed."),
+    ("cpu_efficiency", "The CPUs were busy for {} of the time that jobs held them."),
+    ("remote_share", "{} of the data access was remote."),
+    ("peak_day_over_mean", "The busiest day saw {} times the jobs of a mean day."),
+)
+
+
+def _sentences(kpis: Mapping[str, Kpi]) -> list[str]:
+    """Return what the key figures say, those that the table has."""
+    counted = [kpi_text(kpis[name]) for name in ("jobs", "sites") if _told(kpis.get(name))]
+    first = f"What was analysed: {' at '.join(counted)}."
+    known = [(kpis[name], text) for name, text in _SENTENCES if _told(kpis.get(name))]
+    return [first, *(text.format(kpi_text(kpi)) for kpi, text in known)]
+
+
+def _told(kpi: Kpi | None) -> bool:
+    return kpi is not None and kpi.value is not None
+
+
+def _card(name: str, kpi: Kpi) -> dict[str, Any]:
     words = name.replace("_", " ").replace(" p90", ", 90th percentile").replace("cpu", "CPU")
     return {
         "key": name,
         "title": words[:1].upper() + words[1:],
         "value": kpi_text(kpi),
-        "definition": kpi.definition,
+        "mark": "",
+        "best": kpi.definition,
+        "references": (f"n = {count(kpi.n)}",),
         "n": count(kpi.n),
     }
 

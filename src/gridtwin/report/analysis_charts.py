@@ -262,7 +262,7 @@ def points(
             filled=True, size=40, opacity=0.65, color=BLUE
         ),
         named.mark_point(filled=True, size=60, shape="diamond", color=ORANGE, opacity=1),
-        named.mark_text(align="left", dx=7, fontSize=10, color="#333").encode(text="label:N"),
+        named.mark_text(align="left", dx=7, fontSize=10, color="#444").encode(text="label:N"),
     ]
     return styled(alt.layer(*layers).properties(width=WIDTH[size], height=height))
 

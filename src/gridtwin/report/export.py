@@ -19,6 +19,7 @@ _TAG = re.compile(r"<[^>]*>")
 _XMLNS = re.compile(r'\sxmlns(:\w+)?="[^"]*"')
 _SPOKEN = re.compile(r'\s(role|aria-roledescription|aria-hidden|pointer-events)="[^"]*"')
 _NUMBER = re.compile(r"(?<![\d.])-?\d+\.\d{3,}")
+_PAPER = re.compile(r"(<svg[^>]*>)<rect[^>]*/>")
 _ID = re.compile(r'(\bid="|url\(#|href="#)([^")]+)')
 
 
@@ -39,7 +40,7 @@ def to_svg(chart: Chart) -> str:
 
 
 def inline(svg: str, prefix: str, alt: str = "") -> str:
-    """Return an SVG for a page: no namespace, its ids its own, read out as one picture.
+    """Return an SVG for a page: no namespace, no paper behind it, its ids its own, one picture.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def inline(svg: str, prefix: str, alt: str = "") -> str:
         text = _SPOKEN.sub("", _XMLNS.sub("", tag[0])).replace("xlink:href", "href")
         return _ID.sub(rf"\g<1>{prefix}-\g<2>", text)
 
-    svg = _TAG.sub(own, svg)
+    svg = _PAPER.sub(r"\1", _TAG.sub(own, svg), count=1)
     return svg.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
 
 

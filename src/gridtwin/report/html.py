@@ -112,7 +112,7 @@ def write_report(
             dropped=facts.dropped(traces),
             notes=list(notes),
             headlines=verdict.headlines(rows),
-            sentences=evaluation.verdict if evaluation is not None else (),
+            sentences=_shortest_first(evaluation.verdict if evaluation is not None else ()),
             judged_notes=evaluation.notes if evaluation is not None else (),
             sections=sections(drawn, pictures, told),
             left_out=left_out,
@@ -129,6 +129,11 @@ def write_report(
     with writing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _shortest_first(sentences: Sequence[str]) -> list[str]:
+    """Return the sentences, the one that sums them up first."""
+    return sorted(sentences, key=lambda text: not text.startswith("In short"))
 
 
 def _machine(

@@ -20,6 +20,7 @@ from gridtwin.sim.kernel.network import EFFICIENCY, GAMMA, LATENCY, SCALE
 from gridtwin.sim.kernel.state import (
     ATTEMPT,
     CLASS,
+    COPY,
     CROSSING,
     JOB,
     LINK,
@@ -71,6 +72,10 @@ class Rules:
     """Whether a stream reads the next block beside the payload."""
     transfers: bool = True
     """Whether transfers are kept."""
+    copies: int = 0
+    """Copies of files that placement may order, in all."""
+    copying: int = 1000
+    """Of these at the same time."""
 
 
 def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, seed: int) -> State:
@@ -92,12 +97,15 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
     stored = np.array(
         [_capacity(s) for s in platform.sites] + [(np.inf, 0.0)] * len(platform.routers)
     )
-    network = _network(platform, nodes, _sources(platform, jobs, files, stored, len(nodes)))
+    copying = min(rules.copies, rules.copying)
+    source = _sources(platform, jobs, files, stored, len(nodes))
+    source[: len(platform.sites)] |= copying > 0
+    network = _network(platform, nodes, source, copying)
     classes, crossings, links, route, rank, writes, shared = network
     sites = _sites(platform, rules, writes)
     places = np.minimum(platform.cores, slots) * (sites["backfill"] > 0)
     sites["ends"] = np.cumsum(places) - places
-    replicas, heads = _replicas(files, inputs, most, jobs)
+    replicas, heads = _replicas(files, inputs, most, jobs, rules.copies)
     usage, queued = fair_share(sites, users)
     outages = faults.calendar(platform.names)
     width = 1 << max(len(classes) - 1, 0).bit_length()
@@ -105,7 +113,7 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
         world=_world(rules, faults, seed, shared, len(files.replica_file)),
         jobs=table,
         attempts=rows(n * most, ATTEMPT),
-        slots=_slots(slots),
+        slots=_slots(slots + copying),
         sites=sites,
         pools=_pools(platform),
         nodes=_nodes(stored),
@@ -117,8 +125,9 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
             4 * n * most + 4 * slots + len(children[1]),
             [(time, event(OUTAGE, k)) for k, (time, _, _) in enumerate(outages)],
         ),
-        soon=heap_of(n * most + slots),
+        soon=heap_of(n * most + slots + copying),
         transfers=np.empty((len(inputs) + n) * most if rules.transfers else 0, TRANSFER),
+        copies=rows(rules.copies, COPY),
         tree=np.full(2 * width, np.inf),
         load=np.where(platform.cores > 0, 0.0, np.inf),
         touched=np.empty(len(sites), np.int64),
@@ -169,6 +178,7 @@ def _world(rules: Rules, faults: Faults, seed: int, shared: bool, replicas: int)
     world["elsewhere"] = faults.elsewhere
     world["again"] = faults.again
     world["kill"] = faults.outages_kill
+    world["most_copying"] = min(rules.copies, rules.copying)
     return world
 
 
@@ -309,11 +319,11 @@ def _sources(
 
 
 def _replicas(
-    files: Files, inputs: NDArray[np.int64], most: int, jobs: Workload
+    files: Files, inputs: NDArray[np.int64], most: int, jobs: Workload, copies: int
 ) -> tuple[Table, NDArray[np.int64]]:
     """Chain the replicas of each file, in the order given."""
     count = len(files.replica_file)
-    replicas = np.empty(count + len(inputs) * most + len(jobs) * most, REPLICA)
+    replicas = np.empty(count + len(inputs) * most + len(jobs) * most + copies, REPLICA)
     order = np.argsort(files.replica_file, kind="stable")
     file = files.replica_file[order]
     first = replicas[:count]
@@ -322,7 +332,7 @@ def _replicas(
     last[:-1] = file[1:] != file[:-1]
     first["next"] = np.where(last, -1, np.arange(1, count + 1))
     first["older"] = first["newer"] = -1
-    first["pins"] = first["cached"] = 0
+    first["pins"] = first["cached"] = first["kept"] = 0
     heads = np.full(len(files.bytes), -1, np.int64)
     begins = np.ones(count, bool)
     begins[1:] = last[:-1]
@@ -331,7 +341,7 @@ def _replicas(
 
 
 def _network(
-    platform: Platform, nodes: list[str], sources: NDArray[np.bool_]
+    platform: Platform, nodes: list[str], sources: NDArray[np.bool_], copying: int
 ) -> tuple[Table, Table, Table, NDArray[np.int32], NDArray[np.float64], NDArray[np.int64], bool]:
     """Return classes, crossings, links, routes, ranks, classes of outputs, and the level.
 
@@ -344,7 +354,7 @@ def _network(
     rank = np.full((count, count), np.inf)
     for src in np.flatnonzero(sources).tolist():
         for dst in range(len(platform.sites)):
-            if not platform.sites[dst].pools:
+            if not platform.sites[dst].pools and not copying:
                 continue
             if src == dst:
                 there, back = [], []
@@ -368,7 +378,7 @@ def _network(
     cores = np.zeros(len(classes))
     for dst in range(len(platform.sites)):
         on = route[:, dst][route[:, dst] >= 0]
-        cores[on] = platform.sites[dst].cores
+        cores[on] = platform.sites[dst].cores + copying
         if writes[dst] >= 0:
             cores[writes[dst]] = platform.sites[dst].cores
     return (

@@ -14,7 +14,7 @@ from gridtwin.sim.demand import Demand
 from gridtwin.sim.faults import NO_FAULTS, Faults
 from gridtwin.sim.kernel.codes import Backfilling, Brokerage, Ordering
 from gridtwin.sim.kernel.events import FIRST
-from gridtwin.sim.kernel.grid import LIMIT, REACHED, STOPPED, advance
+from gridtwin.sim.kernel.grid import ASKED, LIMIT, REACHED, STOPPED, advance
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.platform import Platform
 from gridtwin.sim.policies import ORDERING, Policy, at_sites, priorities
@@ -25,12 +25,13 @@ from gridtwin.trace import TraceSchema
 
 __all__ = ["EVENTS_PER_JOB", "LATEST", "Simulation", "Stop", "codes_of"]
 
-Stop = Literal["done", "reached", "limit"]
+Stop = Literal["done", "reached", "limit", "asked"]
 
 EVENTS_PER_JOB = 100
 """The bound on events, for each attempt that could be made and each of its inputs or blocks."""
 LATEST = 1e15
 """s that no time may reach."""
+_STOPS: dict[int, Stop] = {REACHED: "reached", LIMIT: "limit", ASKED: "asked"}
 
 
 class Simulation:
@@ -69,7 +70,8 @@ class Simulation:
         self.faults = faults
         self.seed = seed
         self.stop: Stop = "reached"
-        """Why it stands still: all is ``done``, the time is ``reached``, or the ``limit``."""
+        """Why it stands still: all is ``done``, the time is ``reached``, or the ``limit``; or the
+        broker was ``asked`` and has no answer yet (`gridtwin.sim.view.Told`)."""
         work = demand.work
         if len(work) and not work.submit[-1] + work.run.sum() < LATEST:
             raise InputError(
@@ -120,8 +122,8 @@ class Simulation:
         why = advance(self.state, float(time), self.limit, self._ask.pointer)
         if why == STOPPED:
             self._stopped()
-        self.stop = "limit" if why == LIMIT else "reached" if why == REACHED else "done"
-        if why != LIMIT and np.isfinite(time):
+        self.stop = _STOPS.get(why, "done")
+        if self.stop in ("reached", "done") and np.isfinite(time):
             self._clock = max(self._clock, float(time))
         elif self.events:
             self._clock = max(self._clock, self.now)

@@ -5,7 +5,6 @@ stopped, steered and continued is one run, the same each time. What was decided 
 """
 
 from dataclasses import replace
-
 from typing import Any
 
 import numpy as np
@@ -132,11 +131,9 @@ def scale_load(run: Simulation, factor: float) -> None:
 
 
 def _ready(run: Simulation) -> None:
-    """Raise `InputError` where a run stands at no instant's end."""
-    if run.stop not in ("done", "reached"):
-        raise InputError(
-            f"the run stands in the midst of an instant ({run.stop}); go on with until() first"
-        )
+    """Raise `InputError` where a run stands in the midst of an instant."""
+    if run.stop == "asked":
+        raise InputError("the broker was asked and has not answered; let it, and go on, first")
 
 
 def _place(run: Simulation, site: str) -> int:
@@ -151,7 +148,10 @@ def _open(run: Simulation, s: int, share: float) -> None:
     _ready(run)
     run.state.outage[-1] = (run.clock, s, share)
     add_event(run.state, run.clock, OUTAGE, len(run.state.outage) - 1)
+    bound = run.limit
+    run.limit = max(bound, run.events + 1)
     run.until(run.clock)
+    run.limit = bound
 
 
 def _waiting(state: State, s: int) -> NDArray[np.int64]:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
 from gridtwin.sim.ended import Ended
-from gridtwin.sim.kernel.codes import UNREACHABLE
+from gridtwin.sim.kernel.codes import LATER, UNREACHABLE
 from gridtwin.sim.kernel.network import EFFICIENCY, LATENCY
 from gridtwin.sim.kernel.state import POOL, SITE, State
 
-__all__ = ["ASKED", "Ask", "View", "caller"]
+__all__ = ["ASKED", "Ask", "Told", "View", "caller"]
 
 ASKED = np.dtype(
     [
@@ -249,6 +249,20 @@ _SUBMITTED = (
 )
 
 
+class Told:
+    """A broker that is told its answers: `Simulation.until` stops as ``asked`` until it is."""
+
+    def __init__(self) -> None:
+        self.view: View | None = None
+        """What there is to see of the job that waits for an answer."""
+        self.answer: object = LATER
+
+    def __call__(self, view: View) -> object:
+        """Give the answer that was told, once."""
+        self.view, answer, self.answer = view, self.answer, LATER
+        return answer
+
+
 class Ask:
     """A broker as the kernel calls it: a pointer, the view, and what went wrong."""
 
@@ -273,7 +287,8 @@ def caller(
     A function compiled by numba is called as ``broker(job, jobs, sites, pools)``: the job's number,
     an array of `ASKED`, and the kernel's arrays of sites and pools; it returns an index or -1. Any
     other callable gets a `View` and returns a site's index or name, or None for no site. What it
-    raises stops the kernel and is kept in `Ask.error`.
+    raises stops the kernel and is kept in `Ask.error`. Who answers `codes.LATER` is asked again when
+    the kernel goes on: see `Told`.
     """
     if broker is None:
         return Ask(None, _CALL(lambda job: _STOP))
@@ -287,7 +302,7 @@ def caller(
         view.job = job
         try:
             answer = broker(view)
-            if answer.__class__ is int and 0 <= answer <= last:
+            if answer.__class__ is int and (0 <= answer <= last or answer == LATER):
                 return answer
             place = view.place(answer)
         except BaseException as error:  # raised again when the kernel has stopped

@@ -5,7 +5,6 @@ import re
 import resource
 import time
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from gridtwin import models
-from gridtwin.core.errors import GridtwinError, InputError
+from gridtwin.core.errors import GridtwinError, InputError, WorkerLostError
 from gridtwin.core.executor import Executor
 from gridtwin.core.files import writing
 from gridtwin.metrics import Evaluation, evaluate, join
@@ -211,8 +210,8 @@ def _judged(
 def _apart(task: _Task) -> dict[str, Any]:
     """Run a task in a fresh process."""
     try:
-        return next(iter(Executor("processes", 1).map(_fit_and_sample, [task])))
-    except BrokenProcessPool:
+        return next(iter(Executor("processes", 1, retries=0).map(_fit_and_sample, [task])))
+    except WorkerLostError:
         return {"error": "its process was ended from outside, as for want of memory"}
 
 

@@ -4,9 +4,13 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gridtwin.core.errors import FormatError
 from gridtwin.trace.readers import canonical_csv, read
+from gridtwin.trace.readers._checks import check
+from gridtwin.trace.readers._typed import scan_frame
 from gridtwin.trace.sources import ingest
 
 RECORD = "{} 0 -1 10 1 -1 -1 1 -1 -1 1 1 1 -1 {} -1 -1 -1\n"
@@ -52,6 +56,68 @@ def test_times_without_a_date_are_counted_and_listed(far, kind, tmp_path, capfd)
     assert jobs.provenance.dropped["time out of range: submit_time"] == 1
     assert jobs.provenance.rows_read == len(jobs) + sum(jobs.provenance.dropped.values())
     ingest(tmp_path / "jobs.parquet", tmp_path / "out.parquet", rejects=tmp_path / "2.csv")
+    assert capfd.readouterr().err == ""
+
+
+TEMPORAL = [
+    *(pl.Datetime(unit, zone) for unit in ("ms", "us", "ns") for zone in (None, "Asia/Tokyo")),
+    *(pl.Duration(unit) for unit in ("ms", "us", "ns")),
+    *(pl.Date(), pl.Time()),
+]
+
+
+@st.composite
+def times(draw):
+    """Draw a column of times of any type, the ends of its range and of the calendar among them."""
+    dtype = draw(st.sampled_from(TEMPORAL))
+    bits = 32 if dtype == pl.Date else 64
+    whole = {pl.Date: pl.Int32}.get(type(dtype), pl.Int64)
+    low, high = (0, 86_400 * 10**9 - 1) if dtype == pl.Time else (-(2 ** (bits - 1)), None)
+    high = 2 ** (bits - 1) - 1 if high is None else high
+    ends = [low, low + 1, 0, high - 1, high]
+    years = [-719163, -719162, 2932896, 2932897]  # the days about the years 1 and 10,000
+    unit = {"ms": 10**3, "us": 10**6, "ns": 10**9}.get(getattr(dtype, "time_unit", ""), 1)
+    per_day = 86_400 * unit if isinstance(dtype, pl.Datetime) else 1
+    ends += [day * per_day for day in years if low <= day * per_day <= high]
+    value = st.none() | st.sampled_from(ends) | st.integers(low, high)
+    return pl.Series("at", draw(st.lists(value, min_size=1, max_size=4)), whole).cast(dtype)
+
+
+@given(
+    times(),
+    st.sampled_from(["pandaid", "job_id"]),
+    st.sampled_from(["creationtime", "submit_time", "user", "corecount", "run_time", "other"]),
+    st.sampled_from(["flat", "list", "struct", "array"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_times_at_the_ends_of_their_type_are_kept_counted_or_refused(column, kind, name, shape):
+    shaped = {"flat": pl.col("at"), "list": pl.concat_list("at"), "struct": pl.struct("at")}
+    one = column.reshape((-1, 1)) if shape == "array" else column.to_frame().select(shaped[shape])
+    one = (one if isinstance(one, pl.Series) else one.to_series()).alias(name)
+    frame = pl.DataFrame({kind: [str(i) for i in range(len(one))]}).with_columns(one)
+    try:
+        found = scan_frame(frame, "rows", raw=True).frame.collect()
+    except FormatError as error:
+        assert name in str(error)  # noqa: PT017 - or there is none
+        return
+    assert check(found).height == len(column)
+
+
+@pytest.mark.parametrize("kind", ["pandaid", "job_id"])
+@pytest.mark.parametrize("dtype", TEMPORAL, ids=str)
+def test_parquet_with_the_ends_of_a_type_is_ingested(kind, dtype, tmp_path, capfd):
+    bits = 31 if dtype == pl.Date else 63
+    ends = [0, 86_400 * 10**9 - 1] if dtype == pl.Time else [0, -(2**bits), 2**bits - 1]
+    at = pl.Series(ends, dtype=pl.Int32 if bits == 31 else pl.Int64).cast(dtype)
+    frame = pl.DataFrame({kind: [str(i) for i in range(len(at))], "run_time": at, "other": at})
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        frame = frame.rename({"run_time": "submit_time" if kind == "job_id" else "creationtime"})
+    elif dtype == pl.Time:
+        frame = frame.drop("run_time")
+    frame.write_parquet(tmp_path / "jobs.parquet")
+    jobs = ingest(tmp_path / "jobs.parquet", tmp_path / "o.parquet", rejects=tmp_path / "r.csv")
+    assert jobs.provenance.rows_read == len(at)
+    assert jobs.provenance.rows_read == len(jobs.collect()) + sum(jobs.provenance.dropped.values())
     assert capfd.readouterr().err == ""
 
 

@@ -4,12 +4,14 @@ from enum import IntEnum
 
 __all__ = [
     "AT_ONCE",
+    "LATER",
     "UNREACHABLE",
     "Access",
     "Backfilling",
     "Brokerage",
     "Draw",
     "Moves",
+    "Order",
     "Ordering",
     "Outcome",
 ]
@@ -74,6 +76,19 @@ class Moves(IntEnum):
     OUTPUT = 2
 
 
+class Order(IntEnum):
+    """What became of an order of placement; the names are what tables say."""
+
+    DONE = 0
+    BUSY = 1
+    FULL = 2
+    THERE = 3
+    NO_WAY = 4
+    ABSENT = 5
+    IN_USE = 6
+    LAST = 7
+
+
 class Draw(IntEnum):
     """What an attempt's random numbers are for, each its own."""
 
@@ -84,6 +99,8 @@ class Draw(IntEnum):
     SITE = 4
 
 
+LATER = -3
+"""In place of a site: the broker answers when it is asked again."""
 UNREACHABLE = -1
 """In place of a class: no route."""
 AT_ONCE = -2

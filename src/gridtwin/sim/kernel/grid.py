@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gridtwin.sim.kernel.codes import Brokerage, Draw, Outcome
+from gridtwin.sim.kernel.codes import LATER, Brokerage, Draw, Outcome
 from gridtwin.sim.kernel.events import (
     FIRST,
     FLOW,
@@ -41,7 +41,7 @@ _OUT, _WALLTIME = int(Outcome.OUTAGE), int(Outcome.WALLTIME)
 _ROUND, _RANDOM = int(Brokerage.ROUND_ROBIN), int(Brokerage.RANDOM)
 _DATA, _CALLED = int(Brokerage.DATA_LOCAL), int(Brokerage.CALLED)
 _ELSEWHERE, _SITE = int(Draw.ELSEWHERE), int(Draw.SITE)
-DONE, REACHED, LIMIT, STOPPED = range(4)
+DONE, REACHED, LIMIT, STOPPED, ASKED = range(5)
 
 
 @part
@@ -222,10 +222,14 @@ def _event(st: State, ask: object, now: float) -> int:
 
 @rare
 def _ready(st: State, ask: object, job: int, now: float) -> int:
-    """Broker a job; return 1 to stop."""
+    """Broker a job; return 1 to stop, 2 where the broker wants to be asked again."""
+    st.world[0].asking = 0
     if st.world[0].broker == _CALLED and st.jobs[job].site < 0:
         st.world[0].now = now
         s = ask(job)  # type: ignore[operator]
+        if s == LATER:
+            st.world[0].asking = job + 1
+            return 2
         if s < -1 or s >= len(st.load) or (s >= 0 and not _fits(st, s, job)):
             st.world[0].turn = s
             return 1
@@ -244,7 +248,8 @@ def _clock(version: str) -> Compiled:
         """Run the clock; return why it stopped.
 
         `DONE`: nothing more happens. `REACHED`: the next event is after `until`. `LIMIT`: there
-        were `limit` events. `STOPPED`: `ask` gave no site for a job.
+        were `limit` events. `STOPPED`: `ask` gave no site for a job. `ASKED`: it said `LATER`;
+        the next call goes on at the same place of the same instant, and asks again.
         """
         if not version:
             return LIMIT
@@ -252,10 +257,13 @@ def _clock(version: str) -> Compiled:
         shared = world[0].level > 1
         events = world[0].events
         why = DONE
+        again = world[0].asking > 0
         while True:
             arrived = world[0].arrived
             now = st.jobs[arrived].submit if arrived < n else np.inf
             now = min(now, tree[1], heap[FIRST].time, soon[FIRST].time)
+            if again:
+                now = world[0].now
             if now == np.inf:
                 break
             if now > until:
@@ -265,11 +273,15 @@ def _clock(version: str) -> Compiled:
                 why = LIMIT
                 break
             world[0].now = now
-            while tree[1] <= now:
-                slot = end_flow(st, now, shared)
-                flow_ends(st, slot, now)
-                events += 1
             stop = 0
+            if again:
+                stop = _ready(st, ask, world[0].asking - 1, now)
+                again = False
+            else:
+                while tree[1] <= now:
+                    slot = end_flow(st, now, shared)
+                    flow_ends(st, slot, now)
+                    events += 1
             while min(heap[FIRST].time, soon[FIRST].time) <= now and not stop:
                 stop = _event(st, ask, now)
                 events += 1
@@ -279,6 +291,9 @@ def _clock(version: str) -> Compiled:
                 if st.jobs[arrived - 1].waits_for == 0:
                     stop = _ready(st, ask, arrived - 1, now)
                 events += 1
+            if stop > 1:
+                why = ASKED
+                break
             k = 0
             while k < world[0].touched:
                 serve_queue(st, st.touched[k % len(st.touched)], now)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gridtwin.sim.kernel.arrival import COPYING, copy_ends
 from gridtwin.sim.kernel.backfill import expect, expected, forget
 from gridtwin.sim.kernel.codes import AT_ONCE, Access, Brokerage, Draw, Moves, Outcome
 from gridtwin.sim.kernel.events import DOOMED, FLOW, KILL, READY, TIMER, push, uniform
@@ -12,6 +13,7 @@ from gridtwin.sim.kernel.store import keep, replica_for, touch, write
 
 __all__ = [
     "CLOSED",
+    "ask_for",
     "begin",
     "break_off",
     "flow_begins",
@@ -94,7 +96,7 @@ def _open(st: State, slot: int, now: float) -> None:
 
 
 @rare
-def _ask(st: State, slot: int, c: int, size: float, now: float) -> None:
+def ask_for(st: State, slot: int, c: int, size: float, now: float) -> None:
     """Ask for bytes by a class; they flow after its latency."""
     slots = st.slots
     slots[slot].reading = size
@@ -149,7 +151,7 @@ def _fetch(st: State, slot: int, now: float) -> None:
             slots[slot].replica = r
             slots[slot].begin = now
             st.replicas[r].pins += 1
-            _ask(st, slot, c, st.file_bytes[file], now)
+            ask_for(st, slot, c, st.file_bytes[file], now)
             return
         slots[slot].input += 1
     st.attempts[a].staged = now
@@ -159,7 +161,9 @@ def _fetch(st: State, slot: int, now: float) -> None:
 @rare
 def flow_ends(st: State, slot: int, now: float) -> None:
     """Take note of a flow that ended, and go on."""
-    if st.slots[slot].phase == _FETCH:
+    if st.slots[slot].phase == COPYING:
+        copy_ends(st, slot, now)
+    elif st.slots[slot].phase == _FETCH:
         _log(st, slot, st.input_file[st.slots[slot].input], _IN, now)
         _has(st, slot)
         _fetch(st, slot, now)
@@ -300,7 +304,7 @@ def _store(st: State, slot: int, now: float) -> None:
         push(st.heap, max(due, now), KILL, slot, st.slots[slot].stamp)
     st.slots[slot].begin = now
     st.slots[slot].source = s
-    _ask(st, slot, c, st.jobs[job].output, now)
+    ask_for(st, slot, c, st.jobs[job].output, now)
 
 
 @rare
@@ -407,7 +411,7 @@ def _next_block(st: State, slot: int, now: float) -> bool:
     if c == AT_ONCE:
         slots[slot].ready += size
         return True
-    _ask(st, slot, c, size, now)
+    ask_for(st, slot, c, size, now)
     return False
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = [
     "ATTEMPT",
     "CLASS",
+    "COPY",
     "CROSSING",
     "EVENT",
     "FIELDS",
@@ -227,6 +228,7 @@ REPLICA = np.dtype(
         ("newer", _S),
         ("pins", _S),
         ("cached", _S),  # whether it may be thrown away
+        ("kept", _S),  # whether it counts in the node's `used`
     ],
     align=True,
 )
@@ -241,6 +243,17 @@ TRANSFER = np.dtype(
         ("bytes", _F),
         ("start", _F),
         ("end", _F),
+    ],
+    align=True,
+)
+COPY = np.dtype(  # a copy of a file that was ordered
+    [
+        ("file", _S),
+        ("source", _S),
+        ("node", _S),  # to which it goes
+        ("bytes", _F),
+        ("begin", _F),
+        ("end", _F),  # NaN: it is not there yet
     ],
     align=True,
 )
@@ -274,6 +287,10 @@ WORLD = np.dtype(  # one row
         ("half_life", _F),  # s after which use counts half (fair share)
         ("depth", _I),  # jobs behind the head that backfilling looks at
         ("log", _I),  # whether transfers are kept
+        ("asking", _I),  # 1 + the job for which the broker's answer is awaited; 0: none is
+        ("copies", _I),  # that were ordered
+        ("copying", _I),  # those under way
+        ("most_copying", _I),
     ]
 )
 
@@ -304,6 +321,7 @@ class State:
     soon: Table
     """As `heap`, for what comes after a latency: a few events, which need not go among the many."""
     transfers: Table
+    copies: Table
     tree: NDArray[np.float64]
     """Next end of a flow by class: the least at 1, the leaves from the middle on."""
     load: NDArray[np.float64]
@@ -371,6 +389,7 @@ _TABLES = {
     "heap": EVENT,
     "soon": EVENT,
     "transfers": TRANSFER,
+    "copies": COPY,
     "members": MEMBER,
     "shares": SHARE,
     "meets": MEET,

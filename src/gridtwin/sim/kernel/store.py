@@ -5,7 +5,7 @@ import numpy as np
 from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.state import State
 
-__all__ = ["keep", "replica_for", "touch", "write"]
+__all__ = ["add", "free", "keep", "replica_for", "touch", "write"]
 
 
 @part
@@ -59,7 +59,8 @@ def _enter(st: State, r: int) -> None:
 
 
 @rare
-def _add(st: State, file: int, node: int, cached: int) -> int:
+def add(st: State, file: int, node: int, cached: int) -> int:
+    """Say that a node has a copy; its space is counted by the caller."""
     world, replicas = st.world, st.replicas
     r = world[0].free_replica
     if r >= 0:
@@ -72,6 +73,7 @@ def _add(st: State, file: int, node: int, cached: int) -> int:
     replicas[r].next = st.file_head[file]
     replicas[r].pins = 0
     replicas[r].cached = cached
+    replicas[r].kept = 1 - cached
     st.file_head[file] = r
     return r
 
@@ -79,9 +81,16 @@ def _add(st: State, file: int, node: int, cached: int) -> int:
 @rare
 def _remove(st: State, r: int) -> None:
     """Throw a copy away."""
-    replicas, file, node = st.replicas, st.replicas[r].file, st.replicas[r].node
+    file, node = st.replicas[r].file, st.replicas[r].node
     _leave(st, r)
     st.nodes[node].cached -= st.file_bytes[file]
+    free(st, r)
+
+
+@rare
+def free(st: State, r: int) -> None:
+    """Take a copy out of its file's list."""
+    replicas, file = st.replicas, st.replicas[r].file
     k = st.file_head[file]
     if k == r:
         st.file_head[file] = replicas[r].next
@@ -115,7 +124,7 @@ def keep(st: State, file: int, node: int) -> None:
         r = newer
     if nodes[node].cached + size > nodes[node].cache:
         return
-    r = _add(st, file, node, 1)
+    r = add(st, file, node, 1)
     _enter(st, r)
     nodes[node].cached += size
 
@@ -127,5 +136,5 @@ def write(st: State, file: int, node: int, size: float) -> bool:
         return False
     st.nodes[node].used += size
     if file >= 0:
-        _add(st, file, node, 0)
+        add(st, file, node, 0)
     return True

@@ -193,6 +193,12 @@ def _duckdb(link: Link, statement: str) -> Iterator[pl.DataFrame]:
         found = connection.sql(statement)
         if found is None:
             raise InputError("the statement gives no rows: give one that selects")
+        coarse = [str(kind) in ("TIMESTAMP_S", "TIMESTAMP_NS") for kind in found.types]
+        if any(coarse):  # infinity in them would come out as a date; in microseconds it is none
+            kinds = ["::TIMESTAMP" if one else "" for one in coarse]
+            names = [name.replace('"', '""') for name in found.columns]
+            columns = enumerate(zip(kinds, names, strict=True), 1)
+            found = found.project(", ".join(f'#{i}{kind} AS "{n}"' for i, (kind, n) in columns))
         yield from _arrow(found)
 
 
