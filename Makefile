@@ -51,5 +51,5 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.core
-	$(PIP) -e '.[dev,sql,tune,catboost,dp,rl,ray]'
+	$(PIP) -e '.[dev,web,sql,tune,catboost,dp,rl,ray]'
 	touch $@

@@ -29,6 +29,7 @@ from gridtwin.cli import (
     policies,
     report,
     sample,
+    serve,
     simulate,
     train,
 )
@@ -60,6 +61,7 @@ for module in (
     export,
     report,
     example,
+    serve,
     demo,
 ):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
@@ -110,7 +112,9 @@ def _sentence(error: Exception) -> str:
         text = f"{place}{error.strerror}; check the path, your permissions and the space left"
     else:
         kind = type(error).__name__
-        text = f"unexpected {kind}: {error}; run again with --debug to see where it comes from"
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        text = f"unexpected {kind}: {error}{notes}; "
+        text += "run again with --debug to see where it comes from"
     return " ".join(text.split())
 
 

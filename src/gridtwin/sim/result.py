@@ -141,13 +141,16 @@ class Result:
             | {name: state[changed] for name, state in zip(names, states, strict=True)}
         )
 
-    def averaged(self, bins: int = 500) -> pl.DataFrame:
-        """Return the timeline as time-weighted means over equal bins; `time` is a bin's begin.
+    def averaged(self, bins: int | NDArray[np.float64] = 500) -> pl.DataFrame:
+        """Return the timeline as time-weighted means over bins; `time` is a bin's begin.
 
-        The bins reach from the first submission to the last end; there are none if that is no time.
+        So many equal bins reach from the first submission to the last end; there are none if that
+        is no time. Or the bounds of bins are given (s, rising).
         """
         names = ("queued", "running", "busy_cores")
-        timeline, edges = self.timeline, self._edges(bins)
+        timeline = self.timeline
+        edges = self._edges(bins) if isinstance(bins, int) else bins
+        bins = len(edges) - 1
         if not len(edges):
             return timeline.clear().cast(dict.fromkeys(names, pl.Float64))
         parts = []
@@ -155,7 +158,7 @@ class Result:
             rows = timeline.filter(pl.col("site") == name)
             time = rows["time"].to_numpy()
             last = edges[-1:] if len(time) else edges[:0]
-            time = np.concatenate([time, last])
+            time = np.concatenate([time, np.maximum(last, time[-1:])])
             part: dict[str, Any] = {"time": edges[:-1], "site": [name] * bins}
             for column in names:
                 area = np.zeros(max(len(time), 1))

@@ -4,7 +4,7 @@ from gridtwin.policy.batch.call import call
 from gridtwin.policy.batch.state import BY_NUMBER, FAIR, MOVING, STATIC, Jobs, Rule, State
 from gridtwin.sim.kernel.jit import part
 
-__all__ = ["arrive", "leave", "line_up", "use"]
+__all__ = ["arrive", "leave", "line_up", "sort_line", "use"]
 
 
 @part
@@ -59,7 +59,7 @@ def _before(st: State, jobs: Jobs, rule: Rule, b: int, k: int, other: int) -> bo
 
 
 @part
-def _sort(st: State, jobs: Jobs, rule: Rule, b: int, begin: int) -> None:
+def sort_line(st: State, jobs: Jobs, rule: Rule, b: int, begin: int) -> None:
     """Sort the line, in order before `begin`; stable, and quick where little is out of order."""
     line = st.line
     for p in range(max(begin, 1), st.env[b].inline):
@@ -136,7 +136,7 @@ def line_up(st: State, jobs: Jobs, rule: Rule, b: int) -> None:
             st.place[b, st.fifo[b, p]] = p
         env[b].placed = 1
         anew = True
-    _sort(st, jobs, rule, b, 0 if anew else known)
+    sort_line(st, jobs, rule, b, 0 if anew else known)
     if rule.fifo and rule.compat:
         _group(st, jobs, b, 0 if anew or not rule.steady else known)
     env[b].placed = env[b].timed = 0

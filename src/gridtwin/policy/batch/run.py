@@ -26,7 +26,7 @@ from gridtwin.policy.batch.stream import Stream
 from gridtwin.policy.queueing import Queueing, find, scored
 from gridtwin.sim.policies import Backfill
 
-__all__ = ["Compat", "Machines", "start_times"]
+__all__ = ["Compat", "Machines", "start_times", "tables"]
 
 Compat = Literal["rlscheduler"]
 
@@ -128,6 +128,13 @@ class Machines:
         if ((queued > 0) & ((chosen < 0) | (chosen >= queued))).any():
             raise InputError("a place is not below the number of waiting jobs; choose one of them")
         step_all(self.state, self.jobs, self.rule, chosen.astype(np.int64))
+
+
+def tables(stream: Stream, backfill: Backfill) -> tuple[Jobs, Rule]:
+    """Return the jobs and the rule of a machine whose scores are written anew at each decision."""
+    fcfs = find("fcfs")
+    rule = _rule(stream, fcfs, backfill, None, False)._replace(kind=MOVING)
+    return _jobs(stream, fcfs, None), rule
 
 
 def _sequences(

@@ -1,0 +1,319 @@
+"""Learn a priority without gradients: weights drawn around a mean, tried on whole sequences.
+
+``cem``, the cross-entropy method (Rubinstein, 1999; diagonal): mean and spread of the best quarter
+become those of the next round. ``es``, evolution strategies (Salimans et al., 2017): the mean moves
+along the draws, weighted by rank, in pairs of both signs; for nets, which have many weights.
+
+Both begin at heuristics, and what they reach is kept only if it is better than all of `HEURISTICS`
+on sequences held out of the training. By default they begin at scores of a job alone: those of F1
+to F4 look at how old the trace is, which the sequences held out are not like. For the same reason
+``log_submit`` stays 0 unless the heuristic has it. Each round is a function of the seed and of its
+number, so that a training that was killed goes on as if it had not been.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridtwin.core.errors import FormatError, InputError, UnknownNameError
+from gridtwin.policy.batch.stream import Stream
+from gridtwin.policy.rl.checkpoint import keep, kept
+from gridtwin.policy.rl.priority import FEATURES, MOVING, STATIC, Searched, static_features
+from gridtwin.policy.rl.windows import CALM, beginnings, mixed, reference, span
+from gridtwin.sim.policies import Backfill
+
+__all__ = ["HEURISTICS", "Found", "Method", "Objective", "Plan", "longer", "search"]
+
+Method = Literal["cem", "es"]
+Objective = Literal["bsld", "wait"]
+Weights = NDArray[np.float64]
+
+HEURISTICS: dict[str, dict[str, float]] = {
+    "fcfs": {"wait": -1.0},
+    "sjf": {"request": 1.0},
+    "smallest": {"width": 1.0},
+    "saf": {"request": 1.0, "width": 1.0},
+    "smith": {"request": 1.0, "width": 0.5},
+    "f1": {"f1": 1.0, "log_submit": 870.0},
+    "f2": {"f2": 1.0, "log_submit": 25600.0},
+    "f3": {"f3": 1.0, "log_submit": 6860000.0},
+    "f4": {"f4": 1.0, "log_submit": 530000.0},
+}
+"""Where a search may begin. ``saf`` and ``smith`` are of log(1 + request) and log(1 + width), the
+latter Smith's rule for weights 1 / request: request squared times width."""
+
+_SCALE = 0.3  # of moving features, roughly
+_AVERAGED = 8
+_AGE = FEATURES.index("log_submit")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to search."""
+
+    method: Method = "cem"
+    hidden: tuple[int, ...] = ()
+    """Units of the net's inner layers; empty: the score is linear."""
+    backfill: Backfill = "none"
+    objective: Objective = "bsld"
+    rounds: int = 24
+    candidates: int = 32
+    sequences: int = 32
+    """Each candidate of a round is tried on these."""
+    length: int = 1024
+    copies: int = 8
+    """Of the trace, mixed anew (`gridtwin.policy.rl.windows.mixed`); 0: as it is."""
+    begins: tuple[str, ...] = ("sjf", "smallest", "saf", "smith")
+    """Of `HEURISTICS`, where searches may begin."""
+    restarts: int = 2
+    """Searches, each from another of these, the best first."""
+    spread: float = 0.15
+    """Standard deviation of the first draws; the mean has length 1."""
+    held_out: float = 0.2
+    """Share of the trace, its end, that decides what is kept."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.rounds, self.sequences, self.length, self.restarts)
+        if min(counts) < 1 or self.candidates < 4 or self.candidates % 2 or self.copies < 0:
+            raise InputError(
+                "a search needs a round, a sequence, a job, a restart, and an even number of "
+                "candidates, 4 or more"
+            )
+        for name in self.begins:
+            if name not in HEURISTICS:
+                raise UnknownNameError("heuristic to begin at", name, HEURISTICS)
+        if not self.begins:
+            raise InputError("a search needs a heuristic to begin at; name one or more")
+        if not 0 < self.held_out < 1 or not self.spread > 0:
+            raise InputError("the share held out lies between 0 and 1, the spread above 0")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the layers, as `Searched` takes them."""
+        return (len(FEATURES), *self.hidden, 1) if self.hidden else ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found."""
+
+    weights: Weights
+    plan: Plan
+    begun: str
+    """The heuristic that the kept weights began at."""
+    gain: float
+    """Mean log ratio of the objective to the best heuristic of `HEURISTICS`, on what was held out;
+    below 0 is better. 0: nothing better was found, and that heuristic was kept."""
+    steps: int
+    """Jobs that were started in all."""
+    rounds: list[tuple[float, float]]
+    """Of each round, mean log objective of the mean, and the mean spread."""
+
+
+class _Ground:
+    """Sequences to try weights on; weights here are those of features of deviation 1."""
+
+    def __init__(self, stream: Stream, plan: Plan, seed: int, count: int) -> None:
+        rng = np.random.default_rng([plan.seed, seed])
+        self.length = min(plan.length, len(stream))
+        copies = max(plan.copies, 1)
+        first = beginnings(len(stream), copies, self.length, count, rng)
+        whole = mixed(stream, copies, rng) if plan.copies else stream
+        busy = first[reference(whole, first, self.length, plan.backfill) > CALM]
+        self.first = busy if len(busy) >= 8 else first
+        self.searched = Searched(whole, self.length, backfill=plan.backfill, sizes=plan.sizes)
+        self.column = 0 if plan.objective == "bsld" else 1
+
+    def try_all(self, weights: Weights, first: NDArray[np.int64]) -> Weights:
+        """Return mean log objective of each row of weights, (C,)."""
+        figures = self.searched.figures(weights, first)[:, :, self.column]
+        return np.asarray(np.log(figures + self.column).mean(1))
+
+
+class _Scaling:
+    """Between weights as searched and those of the features as they are."""
+
+    def __init__(self, stream: Stream, plan: Plan) -> None:
+        static = static_features(stream)
+        self.scale = np.concatenate([static.std(0) + 1e-9, np.full(len(MOVING), _SCALE)])
+        self.mean = np.concatenate([static.mean(0), np.zeros(len(MOVING))])
+        self.units = plan.hidden[0] if plan.hidden else 0
+        self.size = float(stream.width.max(initial=1))
+
+    def heuristics(self) -> tuple[list[str], Weights]:
+        """Return names and weights (H, F) of length 1."""
+        rows = np.zeros((len(HEURISTICS), len(FEATURES)))
+        for row, (name, weights) in zip(rows, HEURISTICS.items(), strict=True):
+            for feature, weight in weights.items():
+                row[FEATURES.index(feature)] = weight
+            if name in STATIC:  # f1 to f4 are features over the machine's size
+                row[STATIC.index(name)] = self.size
+            if name in ("saf", "smith"):  # features are logarithms over that of the largest
+                row[STATIC.index("request")] *= np.log1p(30 * 86400.0)
+                row[STATIC.index("width")] *= np.log1p(self.size)
+        rows *= self.scale
+        return list(HEURISTICS), rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def plain(self, weights: Weights) -> Weights:
+        """Return weights (C, W) of the features as they are."""
+        out, f = np.array(weights, np.float64, ndmin=2), len(FEATURES)
+        out[:, :f] /= self.scale
+        if self.units:
+            end = f + self.units * f
+            first = out[:, f:end].reshape(len(out), self.units, f) / self.scale
+            out[:, f:end] = first.reshape(len(out), -1)
+            out[:, end : end + self.units] -= first @ self.mean
+        return out
+
+
+def search(
+    stream: Stream,
+    plan: Plan | None = None,
+    *,
+    folder: Path | str | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Found:
+    """Search for weights that make an objective small on a trace's sequences.
+
+    With a `folder`, the state is kept there after each round, and a search that finds one of the
+    same plan and jobs goes on from it.
+
+    Notes
+    -----
+    Memory: about 250 bytes a job of the trace and copy.
+    """
+    plan = Plan() if plan is None else plan
+    if len(stream) < 50:
+        raise InputError(f"{len(stream)} jobs are too few to learn from; give 50 or more")
+    scaling = _Scaling(stream, plan)
+    cut = 1 - plan.held_out
+    ground = _Ground(span(stream, 0.0, cut), plan, 1, max(8 * plan.sequences, 64))
+    judge = _Ground(span(stream, cut, 1.0), plan, 2, max(4 * plan.sequences, 64))
+    names, rows = scaling.heuristics()
+    rows = np.hstack([rows, np.zeros((len(rows), judge.searched.weights - len(FEATURES)))])
+    known = ground.try_all(scaling.plain(rows), ground.first[::4])
+    allowed = [k for k in np.argsort(known, kind="stable").tolist() if names[k] in plan.begins]
+    order = allowed[: plan.restarts]
+    climb = _Climb(plan, ground, scaling, _fingerprint(stream), folder, progress)
+    reached = np.array([climb.run(number, rows[k]) for number, k in enumerate(order)])
+    final = judge.try_all(scaling.plain(np.vstack([rows, reached])), judge.first)
+    best = int(final[len(rows) :].argmin())
+    gain = float(final[len(rows) + best] - final[: len(rows)].min())
+    begun, weights = names[order[best]], reached[best]
+    if gain >= 0:
+        best_known = int(final[: len(rows)].argmin())
+        gain, begun, weights = 0.0, names[best_known], rows[best_known]
+    return Found(scaling.plain(weights)[0], plan, begun, gain, climb.steps, climb.told)
+
+
+def _fingerprint(stream: Stream) -> list[float]:
+    sums = (stream.submit.sum(), stream.run.sum(), stream.request.sum(), stream.need.sum())
+    return [float(len(stream)), float(stream.cores), *map(float, sums)]
+
+
+class _Climb:
+    """The rounds, and where they stand."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        ground: _Ground,
+        scaling: _Scaling,
+        jobs: list[float],
+        folder: Path | str | None,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.plan, self.ground, self.scaling, self.progress = plan, ground, scaling, progress
+        self.path = None if folder is None else Path(folder) / "state.safetensors"
+        self.of = json.loads(json.dumps({"plan": asdict(plan), "jobs": jobs}))
+        self.steps, self.told = 0, list[tuple[float, float]]()
+        self.arrays: dict[str, Weights] = {}
+        self.restart = self.round = 0
+        if self.path is not None and self.path.exists():
+            self._resume(self.path)
+
+    def run(self, restart: int, begin: Weights) -> Weights:
+        """Search from weights; return the mean of the last means."""
+        if restart < self.restart:
+            return self.arrays[f"reached{restart}"]
+        if restart > self.restart or "mean" not in self.arrays:
+            self.restart, self.round = restart, 0
+            self._begin(begin)
+        while self.round < self.plan.rounds:
+            self._round()
+            self.round += 1
+            self._keep()
+        reached = self.arrays["recent"].mean(0)
+        self.arrays[f"reached{restart}"] = reached
+        return reached
+
+    def _begin(self, begin: Weights) -> None:
+        mean, plan = begin.copy(), self.plan
+        if plan.hidden:  # inner weights at random, outer ones 0: the score is the heuristic's
+            rng = np.random.default_rng([plan.seed, 3, self.restart])
+            inner = len(mean) - len(FEATURES) - plan.hidden[-1] - 1
+            mean[len(FEATURES) : len(FEATURES) + inner] = rng.normal(
+                0.0, 1.0 / np.sqrt(len(FEATURES)), inner
+            )
+        spread = np.full(len(mean), plan.spread)
+        if mean[_AGE] == 0.0:
+            spread[_AGE] = 0.0
+        self.arrays |= {"mean": mean, "sd": spread}
+        self.arrays["recent"] = mean[None]
+
+    def _round(self) -> None:
+        plan, arrays, ground = self.plan, self.arrays, self.ground
+        rng = np.random.default_rng([plan.seed, 4, self.restart, self.round])
+        count = min(plan.sequences, len(ground.first))
+        first = np.sort(rng.choice(ground.first, count, replace=False))
+        half = rng.standard_normal((plan.candidates // 2, len(arrays["mean"])))
+        draws = np.concatenate([half, -half])
+        tried = arrays["mean"] + arrays["sd"] * draws
+        rows = self.scaling.plain(np.vstack([arrays["mean"][None], tried]))
+        value = ground.try_all(rows, first)
+        if plan.method == "cem":
+            best = np.argsort(value[1:], kind="stable")[: plan.candidates // 4]
+            mean = tried[best].mean(0)
+            arrays["sd"] = 0.5 * arrays["sd"] + 0.5 * tried[best].std(0)
+        else:
+            rank = np.argsort(np.argsort(value[1:], kind="stable")) / (plan.candidates - 1) - 0.5
+            mean = arrays["mean"] - arrays["sd"] * (rank @ draws) * 4 / plan.candidates
+        linear = np.linalg.norm(mean[: len(FEATURES)])
+        if not plan.hidden:  # only the direction matters
+            mean, arrays["sd"] = mean / linear, arrays["sd"] / linear
+        arrays["mean"] = mean
+        arrays["recent"] = np.concatenate([arrays["recent"], mean[None]])[-_AVERAGED:]
+        self.steps += len(rows) * count * ground.length
+        self.told.append((float(value[0]), float(arrays["sd"].mean())))
+        self.progress(
+            f"search {self.restart + 1}, round {self.round + 1}: mean log {plan.objective} "
+            f"{value[0]:.3f}, spread {self.told[-1][1]:.3f}"
+        )
+
+    def _keep(self) -> None:
+        if self.path is not None:
+            where = {"restart": self.restart, "round": self.round, "steps": self.steps}
+            keep(self.path, self.arrays, self.of | where | {"told": self.told})
+
+    def _resume(self, path: Path) -> None:
+        self.arrays, document = kept(path)
+        if any(document.get(key) != value for key, value in self.of.items()):
+            raise FormatError(
+                f"{path}: a search of another plan or other jobs; choose another folder"
+            )
+        self.restart, self.round = document["restart"], document["round"]
+        self.steps = document["steps"]
+        self.told = [(a, b) for a, b in document["told"]]
+        self.progress(f"goes on after round {self.round} of search {self.restart + 1}")
+
+
+def longer(plan: Plan, steps: int) -> Plan:
+    """Return the plan with as many rounds as that many steps pay for."""
+    each = (plan.candidates + 1) * plan.sequences * plan.length * plan.restarts
+    return replace(plan, rounds=max(1, steps // each))
