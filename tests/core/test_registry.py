@@ -16,6 +16,8 @@ def plugins(tmp_path, monkeypatch):
     (package / "green.py").write_text("value = 'green thing'\n")
     (package / "base.py").write_text("raise RuntimeError('must not be imported')\n")
     (package / "_private.py").write_text("raise RuntimeError('must not be imported')\n")
+    (package / "shared").mkdir()
+    (package / "shared" / "__init__.py").write_text("")
     (tmp_path / "others_for_test.py").write_text("value = 'blue thing'\n")
     info = tmp_path / "others_for_test-1.0.dist-info"
     info.mkdir()

@@ -6,11 +6,7 @@ import pytest
 
 import gridtwin
 from gridtwin.core.errors import InputError
-from gridtwin.models.balance import choose
-from gridtwin.models.columns import granularity, leaders, read_columns
-from gridtwin.models.forest import LeafForest
-from gridtwin.models.relations import cpu_time, run_time
-from gridtwin.models.sessions import DAY, Sessions
+from gridtwin.models.tracing.sessions import DAY
 from gridtwin.trace import JobTable
 
 Trace = gridtwin.models.get("trace")
@@ -93,95 +89,6 @@ def test_without_submit_times_there_is_no_trace_to_learn():
 def test_rows_without_submit_time_are_left_out():
     jobs = table(submit_time=[None, 5.0, 9.0], run_time=[1.0, 2.0, 3.0])
     assert len(Trace().fit(jobs).sample()) == 2
-
-
-def test_leaders_are_found_and_users_never_follow():
-    frame = pl.DataFrame(
-        {
-            "user": ["a", "a", "b", "b", "c", "c"] * 4,
-            "group": ["x", "x", "x", "x", "y", "y"] * 4,
-            "nodes_req": [1, 2, 1, 2, 1, 2] * 4,
-            "cores_req": [64, 128, 64, 128, 64, 128] * 4,
-        }
-    )
-    found = leaders(read_columns(frame, frame.columns), fixed="user")
-    assert found == {"group": "user", "cores_req": "nodes_req"}
-
-
-@pytest.mark.parametrize(
-    ("values", "unit"), [([1.0, 7.0], 1.0), ([0.5, 2.1], 0.1), ([np.pi, 2.0], 0.0)]
-)
-def test_granularity(values, unit):
-    assert granularity(np.array(values)) == unit
-
-
-def test_run_time_follows_the_request():
-    run = np.array([3630.0, 1800.0, 30.0, 100.0, 5000.0, 50.0, 20.0])
-    asked = np.array([3600.0, 3600.0, 3600.0, np.nan, 6000.0, 60.0, 60.0])
-    limit = np.array([7200.0, 7200.0, 1800.0, 900.0, 60.0, 3.15e7, 60.0])
-    # over by 30 s; half of it; short; unknown request; far apart: cut; far apart: kept; the same
-    expected = [7230.0, 3600.0, 30.0, 100.0, 60.0, 50.0, 20.0]
-    np.testing.assert_allclose(run_time(run, asked, limit), expected)
-
-
-def test_cpu_time_keeps_its_efficiency():
-    out = cpu_time(np.array([50.0, 7.0]), np.array([100.0, 0.0]), np.array([300.0, 300.0]))
-    np.testing.assert_allclose(out, [150.0, 7.0])
-
-
-def test_sessions_are_cut_at_long_gaps_of_the_same_user():
-    submit = np.array([0.0, 10.0, 20.0, 5000.0, 5010.0])
-    user = np.array([0, 1, 0, 0, 1], dtype=np.int32)
-    gap = Sessions.learn(submit, user, 3600.0).gap
-    np.testing.assert_array_equal(gap, [np.nan, np.nan, 20.0, np.nan, np.nan])
-
-
-def test_long_sessions_keep_their_pace():
-    rng = np.random.default_rng(0)
-    submit = np.cumsum(rng.lognormal(3, 1, 2400))
-    sessions = Sessions.learn(submit, np.zeros(2400, dtype=np.int32), 1e6)
-    rows, moves = sessions.plan(2400, rng)
-    times = sessions.times(rows, moves, rng, shift=0.0, width=0.05)
-    assert np.abs(times - submit)[::24].max() < 500
-    assert len(np.intersect1d(times.round(3), submit.round(3))) < 600  # the anchors only
-
-
-def test_a_forest_draws_rows_from_the_right_leaf_and_uses_all_equally():
-    rng = np.random.default_rng(0)
-    X = np.repeat(np.arange(4, dtype=np.float32), 50)[:, None]
-    forest = LeafForest.grow(X, X.astype(float), rng, trees=1, leaf=20, fraction=1.0)
-    rows = forest.draw(X, rng, np.full((200, 1), -1, dtype=np.int32))
-    np.testing.assert_array_equal(X[rows], X)
-    assert len(np.unique(rows)) == 200
-
-
-def test_a_forest_avoids_rows_where_it_can():
-    rng = np.random.default_rng(0)
-    X = np.zeros((50, 1), dtype=np.float32)
-    forest = LeafForest.grow(X, X.astype(float), rng, trees=3, leaf=5, fraction=0.8)
-    own = np.arange(50, dtype=np.int32)[:, None]
-    assert (forest.draw(X, rng, own) != own[:, 0]).all()
-
-
-def test_the_chosen_work_follows_its_target_and_its_distribution():
-    rng = np.random.default_rng(3)
-    one, two, target = (rng.lognormal(3, 1.5, 20_000) for _ in range(3))
-    times = np.sort(rng.uniform(0, 100 * DAY, 20_000))
-    second = choose((one, two), target, times, 2 * DAY)
-    chosen = np.where(second, two, one)
-    day = (times // DAY).astype(int)
-
-    def off(work):
-        return np.std(np.bincount(day, work) - np.bincount(day, target))
-
-    assert off(chosen) < 0.7 * off(one)
-    for q in (0.1, 0.5, 0.9, 0.99):
-        assert np.quantile(chosen, q) == pytest.approx(np.quantile(one, q), rel=0.1)
-
-
-def test_small_jobs_keep_their_first_draft():
-    small, target = np.array([1.0, 2.0, 1.0]), np.array([100.0, 100.0, 100.0])
-    assert not choose((small, small + 1), target, np.arange(3.0), DAY).any()
 
 
 def test_a_rare_name_is_never_given_out(jobs):

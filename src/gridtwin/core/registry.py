@@ -2,7 +2,8 @@
 
 Two ways of registering, one way of asking:
 
-- by file name (models, readers): each module of a package is one entry, imported when asked for;
+- by file name (models, readers): each file of a package is one entry, imported when asked for;
+  packages in it hold what entries share;
 - by decorator (metrics, policies): the modules of a package are imported once and register.
 
 Other distributions plug in through an entry-point group.
@@ -92,7 +93,7 @@ class Registry:
         return [
             m.name
             for m in pkgutil.iter_modules(path)
-            if not m.name.startswith("_") and m.name not in self._skip
+            if not (m.name.startswith("_") or m.name in self._skip or (m.ispkg and self._pick))
         ]
 
     def _import_modules(self) -> None:

@@ -1,4 +1,4 @@
-"""Surrogates: generative models of a job trace, one a file.
+"""Surrogates: generative models of a job trace, one a file; packages hold what they share.
 
 ``get(name)`` returns the class of that name, ``load(folder)`` a fitted model.
 """
@@ -29,30 +29,7 @@ def _pick(module: ModuleType) -> type[Surrogate]:
     return found[0]
 
 
-_models = Registry(
-    "model",
-    __name__,
-    "gridtwin.models",
-    pick=_pick,
-    skip=frozenset(
-        {
-            "balance",
-            "base",
-            "columns",
-            "conditions",
-            "donors",
-            "encoding",
-            "forest",
-            "holdout",
-            "likelihood",
-            "neural",
-            "places",
-            "relations",
-            "sessions",
-            "whatif",
-        }
-    ),
-)
+_models = Registry("model", __name__, "gridtwin.models", pick=_pick, skip=frozenset({"base"}))
 
 
 def get(name: str) -> type[Surrogate]:

@@ -12,9 +12,9 @@ from gridtwin.models.encoding import Cells, RowModel
 from gridtwin.models.encoding.encoder import Coder
 from gridtwin.models.encoding.name import Name
 from gridtwin.models.encoding.views import scores
-from gridtwin.models.forest import LeafForest
-from gridtwin.models.holdout import Choice, Privacy, choose_leaf, wanted
-from gridtwin.models.likelihood import leaf_surprise
+from gridtwin.models.trees.forest import LeafForest
+from gridtwin.models.trees.holdout import Choice, Privacy, choose_leaf, wanted
+from gridtwin.models.trees.likelihood import leaf_surprise
 
 __all__ = ["CART"]
 
@@ -45,8 +45,8 @@ class CART(RowModel):
         Standard deviation by which the place of a loose number in its cell moves.
     privacy
         ``fixed``: the leaf as given. ``auto``: the smallest at which samples do not lean towards
-        the training rows, chosen on an internal hold-out (`gridtwin.models.holdout`; three fits
-        more). What was chosen is in `leaf_` and `choice_`, and in the saved ``model.json``.
+        the training rows, chosen on an internal hold-out (`gridtwin.models.trees.holdout`; three
+        fits more). What was chosen is in `leaf_` and `choice_`, and in the saved ``model.json``.
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {

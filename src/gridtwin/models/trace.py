@@ -7,23 +7,30 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridtwin.models.balance import choose
 from gridtwin.models.base import State, Surrogate
-from gridtwin.models.columns import FLOOR, Column, granularity, leaders, made_up, read_columns
-from gridtwin.models.conditions import Conditions, Share, quota
-from gridtwin.models.donors import Groups, draw_donors, split
-from gridtwin.models.forest import LeafForest
-from gridtwin.models.holdout import Choice, Privacy, choose_leaf, wanted
-from gridtwin.models.places import draw_places, resize
-from gridtwin.models.relations import (
+from gridtwin.models.encoding.columns import (
+    FLOOR,
+    Column,
+    granularity,
+    leaders,
+    made_up,
+    read_columns,
+)
+from gridtwin.models.encoding.relations import (
     AT_LIMIT,
     cpu_time,
     run_time,
     with_offsets,
     without_offsets,
 )
-from gridtwin.models.sessions import Sessions
+from gridtwin.models.tracing.balance import choose
+from gridtwin.models.tracing.sessions import Sessions
+from gridtwin.models.trees.forest import LeafForest
+from gridtwin.models.trees.holdout import Choice, Privacy, choose_leaf, wanted
 from gridtwin.models.whatif import WhatIf
+from gridtwin.models.whatif.conditions import Conditions, Share, quota
+from gridtwin.models.whatif.donors import Groups, draw_donors, split
+from gridtwin.models.whatif.places import draw_places, resize
 from gridtwin.trace import TraceSchema
 
 __all__ = ["Trace"]
@@ -56,15 +63,15 @@ class Trace(Surrogate):
     """Arrivals by user sessions, attributes by trees that know when and who.
 
     1. *When and who*: the sessions of the training trace are moved and their gaps re-drawn
-       (`gridtwin.models.sessions`); each job imitates the place of one training job.
+       (`gridtwin.models.tracing.sessions`); each job imitates the place of one training job.
     2. *What*: the columns are drawn one after the other, those known at submit first. A column's
        trees see the time, the hour, the user, his group and the columns already drawn, and no
        more: what a tree sees besides a row's own columns draws its donors from farther away in
        those. The value comes from another training row in the same leaf
-       (`gridtwin.models.forest`), hence atoms (powers of two, round wall times) stay atoms; one
-       tree over all rows uses each of them about once, where rows used several times would show
-       as clumps. Of two drafts of what a job does, the one is taken that keeps the work submitted
-       on its course.
+       (`gridtwin.models.trees.forest`), hence atoms (powers of two, round wall times) stay atoms;
+       one tree over all rows uses each of them about once, where rows used several times would
+       show as clumps. Of two drafts of what a job does, the one is taken that keeps the work
+       submitted on its course.
     3. *Relations* hold by construction: columns that another determines follow it; the run time
        is drawn relative to the requested one and passes it only as real jobs did; cpu time scales
        with cores and run time; start = submit + wait and end = start + run.
@@ -94,11 +101,11 @@ class Trace(Surrogate):
         they are not copies.
     memory
         Seconds over which the work submitted follows that of the training trace
-        (`gridtwin.models.balance`).
+        (`gridtwin.models.tracing.balance`).
     privacy
         ``fixed``: the leaf as given. ``auto``: the smallest at which samples do not lean towards
-        the training rows, chosen on an internal hold-out (`gridtwin.models.holdout`; three fits
-        more). What was chosen is in `leaf_` and `choice_`, and in the saved ``model.json``.
+        the training rows, chosen on an internal hold-out (`gridtwin.models.trees.holdout`; three
+        fits more). What was chosen is in `leaf_` and `choice_`, and in the saved ``model.json``.
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gridtwin.models.base import State
-from gridtwin.models.columns import Column, leaders, read_columns
+from gridtwin.models.encoding.columns import Column, leaders, read_columns
 from gridtwin.models.encoding.instants import without_instants
 from gridtwin.models.encoding.name import Name
 from gridtwin.models.encoding.number import Number
@@ -89,9 +89,9 @@ class Encoder:
     - A *cell* is one value that repeats (an atom: at least 10 rows, or n/1500), a range of values
       between two quantiles, a bucket of names that are about as frequent, or having no value. A
       model that gets the cells right gets the marginals right, atoms included.
-    - A column that another one determines in all rows (`gridtwin.models.columns.leaders`; looked
-      for in 100 rows or more, the leader with at most a tenth of its rows in shared cells) is not
-      encoded and comes back by look-up.
+    - A column that another one determines in all rows (`columns.leaders`; looked for in 100 rows or
+      more, the leader with at most a tenth of its rows in shared cells) is not encoded and comes
+      back by look-up.
     - A run time is encoded relative to the requested time, cpu time to cores x run time, work to
       cpu time x core power: bounds that always held hold in what is decoded.
     - ``start_time``, ``end_time`` and ``eligible_time`` are differences (`with_instants`).

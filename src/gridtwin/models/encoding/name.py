@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gridtwin.models.columns import made_up
+from gridtwin.models.encoding.columns import made_up
 from gridtwin.models.encoding.number import atom_count
 
 __all__ = ["Name"]

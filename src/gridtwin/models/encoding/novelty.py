@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gridtwin.models.columns import read_columns
+from gridtwin.models.encoding.columns import read_columns
 from gridtwin.models.encoding.encoder import Encoder, Follower
 from gridtwin.models.encoding.name import Name
 from gridtwin.models.encoding.number import Number

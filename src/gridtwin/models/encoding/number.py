@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gridtwin.models.columns import granularity
+from gridtwin.models.encoding.columns import granularity
 
 __all__ = ["Number", "atom_count", "unit_of"]
 
@@ -30,7 +30,7 @@ def unit_of(values: Floats) -> float:
     """Return the largest unit of which all values are multiples, 0 where there is none.
 
     Of whole numbers that is their greatest common divisor (minutes, 64 cores); of others 0.1, …
-    1e-6 as `gridtwin.models.columns.granularity` finds it.
+    1e-6 as `gridtwin.models.encoding.columns.granularity` finds it.
     """
     known = values[np.isfinite(values)]
     if not len(known):

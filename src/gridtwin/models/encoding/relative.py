@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridtwin.models.encoding.number import Number, atom_count, in_units, unit_of
-from gridtwin.models.relations import AT_LIMIT
+from gridtwin.models.encoding.relations import AT_LIMIT
 
 __all__ = ["Kind", "Relative"]
 

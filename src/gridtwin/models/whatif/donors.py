@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError
-from gridtwin.models.conditions import Share
-from gridtwin.models.forest import GROW_ROWS, LeafForest
+from gridtwin.models.trees.forest import GROW_ROWS, LeafForest
+from gridtwin.models.whatif.conditions import Share
 
 __all__ = ["Groups", "choose_exactly", "draw_donors", "split"]
 

@@ -11,12 +11,7 @@ from gridtwin.analysis.requests import users
 from gridtwin.analysis.status import failure_rate, status_shares
 from gridtwin.core.errors import InputError, UnknownNameError
 from gridtwin.models import trace as trace_module
-from gridtwin.models.conditions import quota
-from gridtwin.models.donors import choose_exactly
-from gridtwin.models.forest import LeafForest
-from gridtwin.models.places import draw_places, resize
-from gridtwin.models.sessions import Sessions
-from gridtwin.models.whatif import DAY, WhatIf
+from gridtwin.models.whatif import DAY
 from gridtwin.trace import JobTable
 
 WEEK = 7 * DAY
@@ -365,52 +360,3 @@ def test_combinations_that_never_occur_are_refused():
     found = model.sample(mix={"site": {"a": 0.5}, "status": {"failed": 0.4}}, seed=1).collect()
     assert (found["status"] == "failed").sum() == 200
     assert set(found.filter(pl.col("status") == "failed")["site"]) == {"a"}
-
-
-def test_quota_gives_largest_remainders():
-    assert quota(np.array([0.3, 0.7]), 5).tolist() == [2, 3]
-    assert quota(np.array([0.5, 0.26, 0.24]), 10).tolist() == [5, 3, 2]
-    assert quota(np.array([3, 5]), 8).tolist() == [3, 5]
-    assert quota(np.array([0, 0]), 0).tolist() == [0, 0]
-
-
-def test_values_are_chosen_by_their_odds_and_their_count():
-    rng = np.random.default_rng(0)
-    likely = np.repeat([[0.5, 0.5], [0.1, 0.9], [0.0, 1.0], [1.0, 0.0]], 1000, axis=0)
-    value = choose_exactly(likely, np.array([2000, 2000]), rng)
-    taken = (value == 0).reshape(4, 1000).mean(axis=1)
-    assert value is not None
-    assert (value == 0).sum() == 2000
-    assert taken[2:].tolist() == [0.0, 1.0]
-    odds = taken[:2] / (1 - taken[:2])
-    assert odds[0] / odds[1] == pytest.approx(9, rel=0.25)
-    assert choose_exactly(likely, np.array([3500, 500]), rng) is None
-    assert choose_exactly(likely, np.array([500, 3500]), rng) is None
-
-
-def test_a_leaf_without_a_fitting_row_takes_the_nearest_above():
-    X = np.repeat(np.arange(4, dtype=np.float32), 50)[:, None]
-    Y = np.array([0.0, 1.0, 10.0, 11.0]).repeat(50)[:, None]
-    rng = np.random.default_rng(0)
-    forest = LeafForest.grow(X, Y, rng, trees=1, leaf=20, fraction=1.0)
-    only = np.isin(X[:, 0], [1, 2])
-    used = np.full((200, 1), -1, dtype=np.int32)
-    assert X[forest.only(only).draw(X, rng, used), 0].tolist() == [1.0] * 100 + [2.0] * 100
-    lone = np.arange(200) == 7
-    bagged = LeafForest.grow(X, Y, rng, trees=5, leaf=5, fraction=0.1).only(lone)
-    assert set(bagged.draw(X, rng, used).tolist()) == {7}
-
-
-def test_added_sessions_keep_their_gaps():
-    rng = np.random.default_rng(0)
-    submit = np.concatenate([d * DAY + 36_000 + np.arange(10) * 30.0 for d in range(60)])
-    sessions = Sessions.learn(submit, np.zeros(600, dtype=np.int32), 3600.0)
-    plan = draw_places(submit, (submit[0], submit[-1]), WhatIf.of(), None, rng)
-    plan, added, keep = resize(plan, sessions, None, 900, rng)
-    out = sessions.times(
-        plan.rows, plan.moves, rng, shift=600.0, width=0.05, layer=plan.layer, added=added
-    )
-    assert keep.sum() == 900
-    ours = out[added >= 0]
-    assert np.median(np.diff(np.sort(ours))) == pytest.approx(30.0, abs=1.0)
-    assert np.abs(ours % DAY - 36_000).max() < 4 * 600 + 300

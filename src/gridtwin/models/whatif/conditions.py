@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError, UnknownNameError
-from gridtwin.models.columns import Column
-from gridtwin.models.whatif import Value, WhatIf
+from gridtwin.models.encoding.columns import Column
+from gridtwin.models.whatif.question import Value, WhatIf
 from gridtwin.trace import TraceSchema
 
 __all__ = ["Conditions", "Share", "quota"]

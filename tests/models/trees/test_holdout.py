@@ -6,7 +6,7 @@ import pytest
 
 import gridtwin
 from gridtwin.core.errors import InputError
-from gridtwin.models.holdout import training_share
+from gridtwin.models.trees.holdout import training_share
 from gridtwin.trace import JobTable
 
 

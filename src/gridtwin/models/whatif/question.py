@@ -9,7 +9,7 @@ from typing import Any
 
 from gridtwin.core.errors import InputError
 
-__all__ = ["DAY", "Mix", "Start", "Value", "WhatIf", "Where"]
+__all__ = ["DAY", "MOST_DAYS", "Mix", "Start", "Value", "WhatIf", "Where"]
 
 DAY = 86_400.0
 MOST_DAYS = 36_525.0

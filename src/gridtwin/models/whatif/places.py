@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridtwin.models.conditions import Share, quota
-from gridtwin.models.sessions import Sessions
-from gridtwin.models.whatif import DAY, MOST_DAYS, WhatIf
+from gridtwin.models.tracing.sessions import Sessions
+from gridtwin.models.whatif.conditions import Share, quota
+from gridtwin.models.whatif.question import DAY, MOST_DAYS, WhatIf
 
 __all__ = ["Plan", "draw_places", "resize"]
 

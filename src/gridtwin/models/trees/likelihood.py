@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from gridtwin.models.encoding import Cells, Encoder
 from gridtwin.models.encoding.views import continua, mixed, scores
-from gridtwin.models.forest import LeafForest
+from gridtwin.models.trees.forest import LeafForest
 
 __all__ = ["leaf_surprise"]
 

@@ -1,0 +1,1 @@
+"""The parts of the trace model: what it keeps of training, when jobs arrive, what they do."""
