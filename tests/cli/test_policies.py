@@ -19,7 +19,7 @@ def test_policies_are_listed_with_formula_and_source(run):
     assert done.code == 0, done.err
     listed = {one["name"]: one for one in done.json["policies"]}
     assert listed["f1"]["formula"] == "log10(r) n + 870 log10(s)"
-    assert (listed["wfp3"]["moving"], listed["wfp3"]["simulate"]) == (True, False)
+    assert (listed["wfp3"]["moving"], listed["wfp3"]["simulate"]) == (True, True)
     assert all(one["source"] for one in listed.values())
     assert "SC 2017" in run("policies").out
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError, UnknownNameError
 from gridtwin.policy.batch.call import Score, address_of, score_all
-from gridtwin.sim.policies import Backfill, Policy, ScoreOf, refuse, register
+from gridtwin.sim.kernel.state import WINDOW
+from gridtwin.sim.policies import Backfill, Policy, ScoreOf, register
+from gridtwin.sim.waiting import ranking
 
 __all__ = [
     "CONSERVATIVE",
@@ -230,11 +232,8 @@ def _ranking(policy: Queueing) -> ScoreOf:
 for _policy in _ALL:
     if _policy.name in ("fcfs", "fair_share"):
         continue
-    if _policy.moving:
-        refuse(
-            _policy.name,
-            f"{_policy.name} scores a job anew while it waits, which simulate cannot; compare it "
-            "on one machine (gridtwin compare-policies), or choose a score that stays, as f1",
-        )
+    if _policy.moving and _policy.score is not None:
+        choose = ranking(_policy.score)
+        register(Policy(_policy.name, order="called", choose=choose, window=WINDOW))
     else:
         register(replace(FCFS, name=_policy.name, order="scored", score=_ranking(_policy)))

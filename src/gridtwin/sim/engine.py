@@ -26,6 +26,7 @@ from gridtwin.sim.faults import NO_FAULTS, Faults
 from gridtwin.sim.formats import load_platform
 from gridtwin.sim.kernel import run_jobs
 from gridtwin.sim.platform import Platform
+from gridtwin.sim.policies import Chooser as Called
 from gridtwin.sim.policies import Policy, resolve
 from gridtwin.sim.result import Result, Schedule
 from gridtwin.sim.run import Simulation
@@ -91,7 +92,7 @@ def simulate(
     *,
     cores: int | None = None,
     platform: Platform | Path | str | None = None,
-    policy: str | Policy | Mapping[str, str | Policy] | None = None,
+    policy: str | Policy | Called | Mapping[str, str | Policy | Called] | None = None,
     broker: Broker | str | Chooser | None = None,
     seed: int = 0,
     faults: Faults | None = None,
@@ -117,8 +118,10 @@ def simulate(
         `gridtwin.sim.formats.load_platform` knows. Neither: one machine of
         `gridtwin.trace.derive.machine_size`.
     policy
-        Who starts next at a site; or a policy for each site by name, ``fcfs`` for the others. None
-        is ``easy``, or ``fcfs`` where a site has several pools, over which nothing is backfilled.
+        Who starts next at a site, by name, or a function that says it: see
+        `gridtwin.sim.waiting.namer`. Or a policy for each site by name, ``fcfs`` for the others.
+        None is ``easy``, or ``fcfs`` where a site has several pools, over which nothing is
+        backfilled.
     broker
         Which site a job goes to: ``"least_loaded"`` (also for None), ``"fewest_jobs"``,
         ``"random"``, ``"round_robin"``, ``"data_local"`` (most bytes of its input), or
@@ -193,7 +196,7 @@ def simulate(
 
 
 def _rule(
-    policy: str | Policy | Mapping[str, str | Policy] | None, platform: Platform
+    policy: str | Policy | Called | Mapping[str, str | Policy | Called] | None, platform: Platform
 ) -> Policy | dict[str, Policy]:
     """Find the policies by name."""
     if policy is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +10,27 @@ from numpy.typing import NDArray
 from gridtwin.core.errors import InputError
 from gridtwin.core.registry import Registry
 from gridtwin.sim.kernel.codes import Ordering
+from gridtwin.sim.kernel.state import WINDOW
 from gridtwin.sim.workload import Workload
 
 __all__ = [
     "ORDERING",
     "Backfill",
+    "Chooser",
     "Order",
     "Policy",
     "ScoreOf",
     "at_sites",
     "policies",
     "priorities",
-    "refuse",
     "register",
     "resolve",
 ]
 
-Order = Literal["fcfs", "priority", "fair_share", "scored"]
+Order = Literal["fcfs", "priority", "fair_share", "scored", "called"]
 Backfill = Literal["none", "easy", "conservative"]
+Chooser = Callable[..., Any]
+"""Who is next: see `gridtwin.sim.waiting.namer`."""
 ScoreOf = Callable[
     [NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]
 ]
@@ -41,7 +44,8 @@ class Policy:
     name: str
     order: Order = "fcfs"
     """Who is first: ``fcfs``, by time of arrival; ``priority``, the highest; ``fair_share``, whose
-    user had the least of the site lately; ``scored``, the lowest `score`."""
+    user had the least of the site lately; ``scored``, the lowest `score`; ``called``, whom
+    `choose` names at each instant."""
     backfill: Backfill = "none"
     """Who may overtake: nobody, by ``easy`` whoever does not delay the first in the queue, by
     ``conservative`` whoever delays nobody in it."""
@@ -49,18 +53,34 @@ class Policy:
     """What is decided: when a queued job starts."""
     score: ScoreOf | None = field(default=None, compare=False)
     """What a job of order ``scored`` is worth; it stays as it is at submission."""
+    choose: Chooser | None = field(default=None, compare=False)
+    """Who is next by order ``called``: see `gridtwin.sim.waiting.namer`."""
+    window: int = 128
+    """How many waiting jobs `choose` is shown, the first that came; up to 4,096. Those behind it
+    can only overtake."""
+    commits: bool = False
+    """Whether whoever `choose` named stays first until it starts, whatever comes meanwhile; it is
+    named as soon as it can be, and jobs overtake it in order of arrival."""
+
+    def __post_init__(self) -> None:
+        if (self.choose is None) == (self.order == "called"):
+            raise InputError(
+                f"policy {self.name!r}: order 'called' and a function `choose` go together; "
+                "give both or neither"
+            )
+        if not 1 <= self.window <= WINDOW:
+            raise InputError(f"window: expected 1 to {WINDOW} waiting jobs, got {self.window}")
 
 
 policies = Registry("policy", "gridtwin.policy", "gridtwin.policies")
 """All policies, by name; the modules of `gridtwin.policy` fill it."""
-
-_refused: dict[str, str] = {}
 
 ORDERING: dict[Order, Ordering] = {
     "fcfs": Ordering.FCFS,
     "priority": Ordering.PRIORITY,
     "fair_share": Ordering.FAIR_SHARE,
     "scored": Ordering.PRIORITY,  # the lowest score is the highest priority
+    "called": Ordering.CALLED,
 }
 """What an order is to the grid kernel."""
 
@@ -71,17 +91,14 @@ def register(policy: Policy) -> Policy:
     return policy
 
 
-def refuse(name: str, reason: str) -> None:
-    """Let `resolve` say why a policy of that name cannot be had."""
-    _refused[name] = reason
-
-
-def resolve(policy: str | Policy) -> Policy:
-    """Return the policy of a name; a policy is returned as it is.
+def resolve(policy: str | Policy | Chooser) -> Policy:
+    """Return the policy of a name, or one that calls a function; a policy is returned as it is.
 
     ``name+easy`` and ``name+conservative`` are the policy of that name with backfilling.
     """
-    found = _named(policy) if isinstance(policy, str) else policy
+    found: object = _named(policy) if isinstance(policy, str) else policy
+    if not isinstance(found, Policy) and not isinstance(policy, str) and callable(policy):
+        found = Policy(getattr(policy, "__name__", "called"), order="called", choose=policy)
     if not isinstance(found, Policy):
         raise InputError(
             f"policy {policy!r} is a {type(found).__name__}; expected a gridtwin.sim.Policy, "
@@ -91,11 +108,8 @@ def resolve(policy: str | Policy) -> Policy:
 
 
 def _named(name: str) -> object:
-    known = policies.names()  # which fills both tables
     order, plus, backfill = name.partition("+")
-    if order in _refused and name not in known:
-        raise InputError(_refused[order])
-    if not plus or name in known:
+    if not plus or name in policies.names():
         return policies.get(name)
     if backfill not in get_args(Backfill):
         raise InputError(
@@ -109,7 +123,7 @@ def _named(name: str) -> object:
 
 
 def at_sites(
-    policy: str | Policy | Mapping[str, str | Policy], sites: Sequence[str]
+    policy: str | Policy | Chooser | Mapping[str, str | Policy | Chooser], sites: Sequence[str]
 ) -> tuple[Policy, ...]:
     """Return each site's policy; of a mapping by site, those not named have ``fcfs``."""
     if not isinstance(policy, Mapping):

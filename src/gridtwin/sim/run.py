@@ -17,9 +17,10 @@ from gridtwin.sim.kernel.events import FIRST
 from gridtwin.sim.kernel.grid import ASKED, LIMIT, REACHED, STOPPED, advance
 from gridtwin.sim.kernel.state import State
 from gridtwin.sim.platform import Platform
-from gridtwin.sim.policies import ORDERING, Policy, at_sites, priorities
+from gridtwin.sim.policies import ORDERING, Chooser, Policy, at_sites, priorities
 from gridtwin.sim.use import crossed
 from gridtwin.sim.view import View, caller
+from gridtwin.sim.waiting import Namer, namer
 from gridtwin.sim.workload import Workload
 from gridtwin.trace import TraceSchema
 
@@ -51,7 +52,7 @@ class Simulation:
         rules: Rules | None = None,
         faults: Faults = NO_FAULTS,
         seed: int = 0,
-        policy: str | Policy | Mapping[str, str | Policy] | None = None,
+        policy: str | Policy | Chooser | Mapping[str, str | Policy | Chooser] | None = None,
         broker: Callable[..., Any] | None = None,
         limit: int | None = None,
     ) -> None:
@@ -63,6 +64,8 @@ class Simulation:
         elif self.rules.broker == Brokerage.CALLED:
             raise InputError("the rules say that a broker is called, but none is given; give one")
         if policy is None:
+            if Ordering.CALLED in _values(self.rules.order):
+                raise InputError("the rules say that policies are called; give them as `policy`")
             self.policies = _policies(self.rules, platform)
         else:
             self.policies = at_sites(policy, platform.names)
@@ -84,6 +87,8 @@ class Simulation:
         self.state: State = assemble(platform, work, self.rules, faults, seed)
         if any(one.order == "scored" for one in self.policies):
             self.state.jobs["priority"] = priorities(self.policies, work)
+        self._namers: list[Namer] = []
+        self.name(self.policies)
         self._clock = _before(self.state)
         self._links: dict[tuple[int, int], list[str]] = {}
         self.ask(broker)
@@ -118,7 +123,9 @@ class Simulation:
         not fit; the run cannot go on then.
         """
         if self._ask.error is not None:
-            raise InputError("this run was stopped by an error of its broker; start it again")
+            raise InputError(
+                "this run was stopped by an error of its broker or policy; start it again"
+            )
         why = advance(self.state, float(time), self.limit, self._ask.pointer)
         if why == STOPPED:
             self._stopped()
@@ -131,8 +138,21 @@ class Simulation:
 
     def ask(self, broker: Callable[..., Any] | None) -> None:
         """Have a broker of the user's own called from now on, if the rules say that one is."""
-        fields = self._submitted(broker)
+        fields = self._submitted(broker is not None)
         self._ask = caller(broker, self.state, self.platform.names, fields)
+
+    def name(self, policies: Sequence[Policy]) -> None:
+        """Have the sites' policies of order ``called`` name who is next from now on."""
+        called, self._namers = self.state.called, []
+        fields = self._submitted(any(one.order == "called" for one in policies))
+        made: dict[object, Namer] = {}
+        for s, one in enumerate(policies):
+            called[s] = (0, one.window, one.commits, -1, 0)
+            if one.choose is not None:
+                if one.choose not in made:
+                    made[one.choose] = namer(one.choose, self.state, self.platform.names, fields)
+                called[s]["address"] = made[one.choose].address
+        self._namers = list(made.values())
 
     def see(self, submit: NDArray[np.float64]) -> None:
         """Let a compiled broker, which has a copy of the jobs, see their times of submission."""
@@ -204,16 +224,19 @@ class Simulation:
         rate = state.classes["rate"][slots["class_"]]
         return site, slots["source"].astype(np.int64), rate
 
-    def _submitted(self, broker: Callable[..., Any] | None) -> dict[str, Any]:
-        """Return the records' columns that a broker may see."""
-        if broker is None:
+    def _submitted(self, called: bool) -> dict[str, Any]:
+        """Return the records' columns that brokers and policies may see, if any is called."""
+        if not called:
             return {}
         schema = TraceSchema.canonical()
         known = [f.name for f in schema if f.known == "submit"]
         return {name: self.demand.frame[name] for name in known if name in self.demand.frame}
 
     def _stopped(self) -> None:
-        """Raise what went wrong at a broker of the user's own."""
+        """Raise what went wrong at a broker or a policy of the user's own."""
+        misled = int(self.state.world[0]["misled"])
+        if misled:
+            self._misled(misled - 1)
         error, view, answer = self._ask.error, self._ask.view, self._ask.answer
         names = self.platform.names
         if error is None:
@@ -223,6 +246,17 @@ class Simulation:
             error = InputError(
                 f"the broker answered {told} for {job}; expected a site where that fits, by name "
                 f"or as 0 to {len(names) - 1}, or None"
+            )
+        self._ask.error = error
+        raise error
+
+    def _misled(self, s: int) -> None:
+        """Raise what went wrong at a site's policy."""
+        error = next((one.error for one in self._namers if one.error is not None), None)
+        if error is None:
+            error = InputError(
+                f"policy {self.policies[s].name!r} answered {int(self.state.world[0]['turn'])} at "
+                f"{self.platform.names[s]!r}; expected a row of those that wait, or -1 for scores"
             )
         self._ask.error = error
         raise error
@@ -238,6 +272,10 @@ def codes_of(policies: Sequence[Policy], platform: Platform) -> dict[str, Any]:
         "order": {site: ORDERING[one.order] for site, one in at.items()},
         "backfill": {site: Backfilling[one.backfill.upper()] for site, one in at.items()},
     }
+
+
+def _values(order: Ordering | Mapping[str, Ordering]) -> Sequence[Ordering]:
+    return list(order.values()) if isinstance(order, Mapping) else [order]
 
 
 def _policies(rules: Rules, platform: Platform) -> tuple[Policy, ...]:

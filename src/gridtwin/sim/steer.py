@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from gridtwin.core.errors import InputError, UnknownNameError
 from gridtwin.sim.assemble import check_queues, fair_share
-from gridtwin.sim.brokers import Chooser, brokerage, check_broker, chooser_of
+from gridtwin.sim.brokers import brokerage, check_broker, chooser_of
 from gridtwin.sim.kernel.codes import Brokerage, Ordering
 from gridtwin.sim.kernel.events import FIRST, OUTAGE, QUEUE, add_event, id_of, kind_of
 from gridtwin.sim.kernel.life import CLOSED
 from gridtwin.sim.kernel.state import State, Table
-from gridtwin.sim.policies import Policy, at_sites, priorities
+from gridtwin.sim.policies import Chooser, Policy, at_sites, priorities
 from gridtwin.sim.run import LATEST, Simulation, codes_of
 
 __all__ = ["close", "reopen", "scale_load", "switch", "switch_broker"]
@@ -51,7 +51,7 @@ def reopen(run: Simulation, site: str) -> None:
     _open(run, _place(run, site), 1.0)
 
 
-def switch(run: Simulation, policy: str | Policy, site: str | None = None) -> None:
+def switch(run: Simulation, policy: str | Policy | Chooser, site: str | None = None) -> None:
     """Serve the queue of a site, or of all sites, by another policy from now on.
 
     Who waits keeps waiting, in the new order, and starts now where the new policy lets it. Fair
@@ -76,6 +76,9 @@ def switch(run: Simulation, policy: str | Policy, site: str | None = None) -> No
     run.state.jobs["priority"] = 0.0 if priority is None else priority
     run.policies, run.rules = policies, replace(run.rules, **codes)
     run.state = replace(run.state, **room)
+    kept = run.state.called.copy()
+    run.name(policies)
+    run.state.called[["chosen", "ranked"]] = kept[["chosen", "ranked"]]
     _note_ends(run.state)
     for s in which:
         if sites[s]["order"] == _FAIR and before[s]["order"] != _FAIR:
@@ -169,6 +172,7 @@ def _line_up(state: State, s: int, waiting: NDArray[np.int64]) -> None:
     """Lay out a queue as its order wants it: see `gridtwin.sim.kernel.queues`."""
     site, attempts, jobs = state.sites[s], state.attempts, state.jobs
     site["head"] = site["tail"] = -1
+    state.called[s]["chosen"], state.called[s]["ranked"] = -1, 0
     if site["order"] == _FAIR:
         _line_up_users(state, s, waiting)
         return

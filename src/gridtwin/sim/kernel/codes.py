@@ -47,6 +47,7 @@ class Ordering(IntEnum):
     FCFS = 0
     PRIORITY = 1
     FAIR_SHARE = 2
+    CALLED = 3
 
 
 class Backfilling(IntEnum):

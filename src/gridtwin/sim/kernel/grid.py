@@ -296,7 +296,7 @@ def _clock(version: str) -> Compiled:
                 break
             k = 0
             while k < world[0].touched:
-                serve_queue(st, st.touched[k % len(st.touched)], now)
+                stop |= serve_queue(st, st.touched[k % len(st.touched)], now)
                 k += 1
             world[0].touched = 0
             if shared and world[0].dirty_classes:

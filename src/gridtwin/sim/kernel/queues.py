@@ -3,6 +3,7 @@
 import numpy as np
 
 from gridtwin.sim.kernel.backfill import expected, plan, profile_of, shadow_of, usable
+from gridtwin.sim.kernel.called import line_up
 from gridtwin.sim.kernel.codes import Backfilling, Ordering
 from gridtwin.sim.kernel.jit import part, rare
 from gridtwin.sim.kernel.life import begin, note_load
@@ -15,6 +16,7 @@ _FCFS, _PRIORITY, _FAIR = (
     int(Ordering.PRIORITY),
     int(Ordering.FAIR_SHARE),
 )
+_CALLED = int(Ordering.CALLED)
 _NO_BACKFILL, _EASY = int(Backfilling.NONE), int(Backfilling.EASY)
 
 
@@ -31,7 +33,7 @@ def pool_for(st: State, s: int, job: int) -> int:
 def enter(st: State, a: int, now: float) -> None:
     """Let an attempt come to its site: it starts at once where nobody waits and there is room."""
     s, job = st.attempts[a].site, st.attempts[a].job
-    if st.sites[s].queued == 0:
+    if st.sites[s].queued == 0 and st.sites[s].order != _CALLED:
         p = pool_for(st, s, job)
         if p >= 0:
             if st.sites[s].order == _FAIR:
@@ -202,9 +204,11 @@ def _use(st: State, s: int, job: int, now: float) -> None:
 
 
 @rare
-def serve_queue(st: State, s: int, now: float) -> None:
-    """Start what can start at a site."""
+def serve_queue(st: State, s: int, now: float) -> int:
+    """Start what can start at a site; return 1 if its policy named nobody that waits."""
     st.sites[s].touched = 0
+    if st.sites[s].order == _CALLED and _start_named(st, s, now):
+        return 1
     while st.sites[s].queued:
         a = _first(st, s, now)
         p = pool_for(st, s, st.attempts[a].job)
@@ -218,6 +222,36 @@ def serve_queue(st: State, s: int, now: float) -> None:
         else:
             _conservative(st, s, now)
     note_load(st, s)
+    return 0
+
+
+@rare
+def _start_named(st: State, s: int, now: float) -> int:
+    """Start who is named next while it fits; else let it stand first. Return 1 to stop."""
+    called = st.called
+    while st.sites[s].queued:
+        if not called[s].commits and not _is_free(st, s):
+            return 0
+        if line_up(st, s, now):
+            return 1
+        a = st.sites[s].head
+        p = pool_for(st, s, st.attempts[a].job)
+        if p < 0:
+            if called[s].commits:
+                called[s].chosen = a
+            return 0
+        called[s].chosen = -1
+        _leave(st, s, a)
+        begin(st, a, p, now)
+    return 0
+
+
+@rare
+def _is_free(st: State, s: int) -> bool:
+    most = 0
+    for p in range(st.sites[s].first_pool, st.sites[s].last_pool):
+        most = max(most, usable(st, p))
+    return most > 0
 
 
 @rare

@@ -12,22 +12,26 @@ from numpy.typing import NDArray
 
 __all__ = [
     "ATTEMPT",
+    "CALLED",
     "CLASS",
     "COPY",
     "CROSSING",
     "EVENT",
     "FIELDS",
+    "HERE",
     "JOB",
     "LINK",
     "MEET",
     "MEMBER",
     "NODE",
     "POOL",
+    "QUEUED",
     "REPLICA",
     "SHARE",
     "SITE",
     "SLOT",
     "TRANSFER",
+    "WINDOW",
     "WORLD",
     "State",
     "Table",
@@ -257,6 +261,44 @@ COPY = np.dtype(  # a copy of a file that was ordered
     ],
     align=True,
 )
+CALLED = np.dtype(  # of a site: who says which of its jobs is next
+    [
+        ("address", _I),  # 0: nobody
+        ("window", _I),  # rows that are shown
+        ("commits", _I),  # whether who was chosen stays first until it starts
+        ("chosen", _I),  # the attempt that stays first, -1: none
+        ("ranked", _I),  # whether the queue stands as it was ranked, not by arrival
+    ]
+)
+HERE = np.dtype(  # one row: the site and the instant for which the next job is asked
+    [
+        ("now", _F),
+        ("origin", _F),  # s: when the first job of all was submitted
+        ("site", _I),
+        ("size", _I),  # cores
+        ("free", _I),  # cores that may be used now
+        ("running", _I),  # jobs
+        ("waiting", _I),  # jobs, those beyond the window too
+        ("held", _I),  # cores of queued and running jobs
+    ]
+)
+QUEUED = np.dtype(  # a waiting job
+    [
+        ("job", _I),
+        ("attempt", _I),
+        ("submit", _F),
+        ("wait", _F),  # s in the queue and on the way to it
+        ("request", _F),  # s; what backfilling expects: as asked for, else as it will take
+        ("cores", _I),
+        ("memory", _F),
+        ("priority", _F),
+        ("user", _I),
+        ("kind", _I),
+        ("score", _F),  # what a ranking writes
+    ]
+)
+WINDOW = 4096
+"""The most waiting jobs that are shown at once."""
 WORLD = np.dtype(  # one row
     [
         ("now", _F),
@@ -287,6 +329,7 @@ WORLD = np.dtype(  # one row
         ("half_life", _F),  # s after which use counts half (fair share)
         ("depth", _I),  # jobs behind the head that backfilling looks at
         ("log", _I),  # whether transfers are kept
+        ("misled", _I),  # 1 + the site whose next job was named wrongly, by `turn`
         ("asking", _I),  # 1 + the job for which the broker's answer is awaited; 0: none is
         ("copies", _I),  # that were ordered
         ("copying", _I),  # those under way
@@ -322,6 +365,12 @@ class State:
     """As `heap`, for what comes after a latency: a few events, which need not go among the many."""
     transfers: Table
     copies: Table
+    called: Table
+    here: Table
+    queue: Table
+    """The waiting jobs that are shown."""
+    lined: NDArray[np.int64]
+    """Scratch: rows of `queue` in order."""
     tree: NDArray[np.float64]
     """Next end of a flow by class: the least at 1, the leaves from the middle on."""
     load: NDArray[np.float64]
@@ -390,11 +439,15 @@ _TABLES = {
     "soon": EVENT,
     "transfers": TRANSFER,
     "copies": COPY,
+    "called": CALLED,
+    "here": HERE,
+    "queue": QUEUED,
     "members": MEMBER,
     "shares": SHARE,
     "meets": MEET,
 }
 _WHOLE = (
+    "lined",
     "touched",
     "work",
     "input_ptr",
