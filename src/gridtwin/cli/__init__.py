@@ -31,6 +31,7 @@ from gridtwin.cli import (
     sample,
     serve,
     simulate,
+    study,
     train,
 )
 from gridtwin.core.errors import GridtwinError, UnknownNameError
@@ -66,6 +67,7 @@ for module in (
 ):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 app.add_typer(platform.app, name="platform")
+app.add_typer(study.app, name="study")
 
 
 def _version(wanted: bool) -> None:

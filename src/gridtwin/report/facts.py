@@ -1,7 +1,7 @@
 """What was read and what was made of it, as pairs of name and value."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -11,14 +11,21 @@ import polars as pl
 
 from gridtwin.core.errors import SchemaError
 from gridtwin.report.figures import floats
-from gridtwin.report.numbers import NONE, count, date, duration, number, percent
+from gridtwin.report.numbers import NONE, count, data_size, date, duration, number, percent
 from gridtwin.trace import JobTable
 from gridtwin.trace.derive import machine_size, offered_load, runnable
 
 if TYPE_CHECKING:
     from gridtwin.sim import Result
 
-__all__ = ["dropped", "provenance", "simulation_table", "trace_table", "versions"]
+__all__ = [
+    "dropped",
+    "provenance",
+    "simulation_table",
+    "summary_rows",
+    "trace_table",
+    "versions",
+]
 
 
 def trace_table(
@@ -108,13 +115,17 @@ def simulation_table(
     simulations: "Mapping[str, Result]",
 ) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Return the traces simulated, and rows of their summaries: a name and a text for each."""
-    summaries = [result.summary() for result in simulations.values()]
+    return list(simulations), summary_rows([result.summary() for result in simulations.values()])
+
+
+def summary_rows(summaries: Sequence[Mapping[str, object]]) -> list[tuple[str, list[str]]]:
+    """Return rows of summaries of simulations: a name and a text for each of them."""
     keys = dict.fromkeys(key for summary in summaries for key in summary if key not in _HIDDEN)
     rows = []
     for key in keys:
         name = key.replace("_", " ").replace("p95", "95th percentile of").capitalize()
         rows.append((name, [_text(key, summary.get(key)) for summary in summaries]))
-    return list(simulations), rows
+    return rows
 
 
 _HIDDEN = ("seed", "broker", "unit")
@@ -128,6 +139,8 @@ def _text(key: str, value: object) -> str:
         return duration(value)
     if key.endswith("_share") or key == "utilisation":
         return percent(value)
+    if key.endswith("_bytes"):
+        return data_size(value)
     return count(value) if isinstance(value, int) else number(value)
 
 

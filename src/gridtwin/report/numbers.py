@@ -3,7 +3,17 @@
 import math
 from datetime import UTC, datetime
 
-__all__ = ["NONE", "count", "data_size", "date", "duration", "number", "percent"]
+__all__ = [
+    "NONE",
+    "count",
+    "data_size",
+    "date",
+    "duration",
+    "number",
+    "percent",
+    "quantity",
+    "signed",
+]
 
 
 NONE = "–"  # noqa: RUF001 - an en dash is what tables show for no value
@@ -55,9 +65,30 @@ def duration(seconds: float | None) -> str:
 def data_size(size: float) -> str:
     """Return bytes in the (decimal) unit that suits them."""
     for power, name in ((15, "PB"), (12, "TB"), (9, "GB"), (6, "MB"), (3, "kB")):
-        if size >= 10**power:
+        if size >= 0.9995 * 10**power:  # what would be written as 1000 of the next smaller one
             return f"{size / 10**power:.3g} {name}"
     return f"{size:.0f} B"
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Return a value of a unit such as "s", "share", "bytes" or "jobs" as people write it."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    if unit == "s":
+        text = duration(value)
+    elif unit == "share":
+        text = percent(value) if value >= 0 else f"-{percent(-value)}"
+    elif unit == "bytes":
+        text = data_size(abs(value)) if value >= 0 else f"-{data_size(-value)}"
+    else:
+        text = number(value) if unit in ("", "ratio") else f"{number(value)} {unit}"
+    return text.replace("-", _MINUS)
+
+
+def signed(value: float | None, unit: str) -> str:
+    """Return a difference with its sign."""
+    text = quantity(value, unit)
+    return f"+{text}" if value is not None and value > 0 else text
 
 
 def date(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """What the pages share: their templates, sections and the charts' own files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,35 @@ from gridtwin.core.files import writing
 from gridtwin.report.export import Format, inline, save_figures
 from gridtwin.report.figures import Figure
 
-__all__ = ["environment", "save", "sections"]
+__all__ = ["Cell", "Line", "Table", "environment", "save", "sections"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of a table; `note` stands small below it, `mark` is a class of the style sheet."""
+
+    value: str
+    note: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table."""
+
+    name: str
+    cells: Sequence[Cell]
+    note: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page; `head` names the first column too."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Line]
 
 
 def save(

@@ -21,7 +21,7 @@ __all__ = [
     "unit",
 ]
 
-Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.HConcatChart
 """A finished chart."""
 NARROW: Final = 310
 """Width of a small chart, px."""

@@ -110,6 +110,7 @@ def assemble(platform: Platform, jobs: Workload, rules: Rules, faults: Faults, s
     places = np.minimum(platform.cores, slots) * (sites["backfill"] > 0)
     sites["ends"] = np.cumsum(places) - places
     replicas, heads = _replicas(files, inputs, most, jobs, rules.copies)
+    replicas[: len(files.replica_file)]["kept"] = _listed(platform, files, rules.copies) * 2
     usage, queued = fair_share(sites, users)
     outages = faults.calendar(platform.names)
     width = 1 << max(len(classes) - 1, 0).bit_length()
@@ -346,6 +347,22 @@ def _replicas(
     begins[1:] = last[:-1]
     heads[file[begins]] = np.flatnonzero(begins)
     return replicas, heads
+
+
+def _listed(platform: Platform, files: Files, copies: int) -> NDArray[np.int64]:
+    """Return which of the replicas, by file, the storages list: their space is not free."""
+    if not copies or files.names is None:
+        return np.zeros(len(files.replica_file), np.int64)
+    listed = {
+        (name, k)
+        for k, site in enumerate(platform.sites)
+        for storage in site.storages
+        if storage.kind != "cache"
+        for name, _ in storage.files
+    }
+    order = np.argsort(files.replica_file, kind="stable")
+    at = zip(files.replica_file[order].tolist(), files.replica_node[order].tolist(), strict=True)
+    return np.array([(files.names[file], node) in listed for file, node in at], np.int64)
 
 
 def _network(

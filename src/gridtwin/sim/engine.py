@@ -1,6 +1,6 @@
 """Run jobs on a platform: check, assign, run a kernel, put the outcome into a result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -106,6 +106,7 @@ def simulate(
     stream: bool = False,
     walltime: bool = False,
     limit: int | None = None,
+    drive: Callable[[Simulation], object] | None = None,
 ) -> Result:
     """Run the jobs of a table on a platform and return what happened.
 
@@ -142,6 +143,8 @@ def simulate(
         `gridtwin.sim.formats` give them; else they are made from the table.
     limit
         Events after which it stops, whatever is left.
+    drive
+        What lets the run go on until it is done, instead of `Simulation.until` at once.
 
     Returns
     -------
@@ -158,7 +161,7 @@ def simulate(
     ready = None if platform is not None or cores is not None else runnable(jobs)
     platform = _platform(jobs, ready, cores, platform)
     rule = _rule(policy, platform)
-    options = (local, files, replicas, origin, parents, work, limit)
+    options = (local, files, replicas, origin, parents, work, limit, drive)
     plain = all(option is None for option in options) and not stream and not walltime
     plain = plain and (faults is None or faults is NO_FAULTS) and (rules or Rules()) == Rules()
     if plain and isinstance(rule, Policy) and _is_plain(platform, rule, broker):
@@ -191,7 +194,7 @@ def simulate(
         broker=chooser_of(broker, seed),
         limit=limit,
     )
-    run.until()
+    (drive or Simulation.until)(run)
     return collected(run, jobs.provenance, policy=_named(rule), broker=broker_name(broker))
 
 

@@ -287,8 +287,8 @@ def caller(
     A function compiled by numba is called as ``broker(job, jobs, sites, pools)``: the job's number,
     an array of `ASKED`, and the kernel's arrays of sites and pools; it returns an index or -1. Any
     other callable gets a `View` and returns a site's index or name, or None for no site. What it
-    raises stops the kernel and is kept in `Ask.error`. Who answers `codes.LATER` is asked again when
-    the kernel goes on: see `Told`.
+    raises stops the kernel and is kept in `Ask.error`. One who answers `codes.LATER` is asked
+    again when the kernel goes on: see `Told`.
     """
     if broker is None:
         return Ask(None, _CALL(lambda job: _STOP))

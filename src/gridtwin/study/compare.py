@@ -130,7 +130,7 @@ def _effects(values: NDArray[np.float64], metric: str, spec: Spec) -> list[tuple
 def _cube(results: pl.DataFrame, spec: Spec) -> NDArray[np.float64]:
     """Return values by scenario, seed and metric; NaN where a run is missing or has none."""
     cube = np.full((len(spec.scenarios), len(spec.seeds), len(spec.metrics)), np.nan)
-    places = (
+    places: tuple[dict[str, int], dict[int, int], dict[str, int]] = (
         {s.id: k for k, s in enumerate(spec.scenarios)},
         {seed: k for k, seed in enumerate(spec.seeds)},
         {metric: k for k, metric in enumerate(spec.metrics)},
@@ -138,7 +138,7 @@ def _cube(results: pl.DataFrame, spec: Spec) -> NDArray[np.float64]:
     known = results.filter(pl.col("metric").is_in(list(spec.metrics))).drop_nulls("value")
     if known.height:
         at = tuple(
-            known[name].replace_strict(place, return_dtype=pl.Int64).to_numpy()
+            np.array([place[key] for key in known[name].to_list()])  # type: ignore[index]
             for name, place in zip(("scenario", "seed", "metric"), places, strict=True)
         )
         cube[at] = known["value"].to_numpy()

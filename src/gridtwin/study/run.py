@@ -26,6 +26,7 @@ from gridtwin.study.folder import collect, done, open_folder, read_spec, run_fil
 from gridtwin.study.jobs import DAY, Given
 from gridtwin.study.kpis import kpis
 from gridtwin.study.spec import Scenario, Spec
+from gridtwin.study.steps import drive, steps
 from gridtwin.study.world import Setting, World
 
 __all__ = ["Outcome", "merge", "resume", "run", "run_one", "shard_of", "simulated"]
@@ -163,7 +164,7 @@ def run_one(world: World, scenario: Scenario, seed: int) -> Outcome:
         scenario.id,
         seed,
         found[0] if len(found) == 1 else {name: _mean(found, name) for name in found[0]},
-        _timeline(results, setting.given.begin, _width(world.base())),
+        _timeline(results, setting.begin, _width(world.base())),
         tuple(dict.fromkeys(note for result in results for note in result.notes)),
         rows,
         time.perf_counter() - wall,
@@ -190,6 +191,9 @@ def simulated(setting: Setting, scenario: Scenario, seed: int) -> Result:
         "stream": table.stream,
         "walltime": table.walltime,
     }
+    todo = steps(scenario.whatif, setting.platform, setting.begin)
+    if todo:
+        asked["drive"] = lambda run: drive(run, todo)
     return simulate(setting.given.jobs, **asked)
 
 
@@ -214,7 +218,7 @@ def _timeline(results: Sequence[Result], begin: float, width: float) -> pl.DataF
     bins = int(np.clip(np.ceil((last - begin) / width), 1, BINS))
     each = -(-bins // _SITE_BINS)
     bins = -(-bins // each) * each
-    edges = begin + width * np.arange(bins + 1)
+    edges = begin + width * np.arange(bins + 1, dtype=np.float64)
     names = ("queued", "running", "busy_cores")
     sites = results[0].platform.names
     sums = {name: np.zeros((len(sites), bins)) for name in names}

@@ -317,7 +317,8 @@ def _build(given: Any, table: str, model: type[Table], picks: list[tuple[Axis, i
             indices[axis.key] = k
         else:
             values, number = axis.choices[k], f"[{k}]"
-    return checked(model, values, f"{table}{number}", indices)
+    built: Table = checked(model, values, f"{table}{number}", indices)
+    return built
 
 
 def checked(

@@ -4,17 +4,16 @@ Times count in days from the midnight (UTC) before the first job. Several keys w
 order of the fields of `WhatIf`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
-from gridtwin.sim import Faults, Outage, Platform, Simulation, outages
+from gridtwin.sim import Faults, Outage, Platform, outages
 from gridtwin.study.jobs import DAY, Given, added, loaded, removed, renewed
 from gridtwin.study.platforms import site_of, with_links, with_site, with_storages
 from gridtwin.study.scenarios import (
@@ -31,12 +30,9 @@ from gridtwin.study.scenarios import (
 )
 from gridtwin.trace.readers import read
 
-__all__ = ["Step", "WhatIf", "change_faults", "change_jobs", "change_platform", "steps"]
+__all__ = ["Storm", "Switch", "WhatIf", "change_faults", "change_jobs", "change_platform"]
 
 T = TypeVar("T")
-Step = tuple[float, Callable[[Simulation], None]]
-"""When (s), and what is done to the running simulation then."""
-
 _NEVER = 1e-300
 """A chance that is no 0, so that the kernel keeps a table of them, and never comes true."""
 
@@ -137,6 +133,10 @@ class Switch(Table):
     def _some(self) -> Self:
         if self.broker is None and self.queue is None:
             raise ValueError("expected broker, queue or both")
+        if self.broker == "recorded":
+            raise ValueError("broker recorded is for a whole run; it cannot be switched to")
+        if self.broker is not None and self.site is not None:
+            raise ValueError("a broker serves all sites; site goes with queue alone")
         return self
 
 
@@ -210,9 +210,9 @@ def change_jobs(
             given = added(given, one.like or {}, known, one.name, one.load, span, rng)
     if whatif.load is not None:
         given = loaded(given, whatif.load.factor, whatif.load.within(given.begin), rng)
-    for one in whatif.renewal:
-        start = given.begin + one.at_days * DAY
-        given = renewed(given, start, one.share, one.factor, one.sites, rng)
+    for new in whatif.renewal:
+        start = given.begin + new.at_days * DAY
+        given = renewed(given, start, new.share, new.factor, new.sites, rng)
     return given
 
 
@@ -257,43 +257,12 @@ def change_faults(
         found += outages.load(root / whatif.outages)
     if found:
         faults = replace(faults, outages=(*faults.outages, *found))
-    if whatif.storm and faults.chance is not None:
+    if whatif.storm:
         # a table of chances has to be there for the storm to change
         chance = faults.chance
+        if not isinstance(chance, Mapping | float):
+            raise TypeError("a study's chances are numbers, of all or by site")
         some = chance if isinstance(chance, Mapping) else dict.fromkeys(platform.names, chance)
         least = {name: max(some.get(name, 0.0), _NEVER) for name in platform.names}
         faults = replace(faults, chance=least)
     return faults
-
-
-def steps(whatif: WhatIf, platform: Platform, begin: float) -> list[Step]:
-    """Return what is done to the running simulation, in order of time."""
-    found = _storms(whatif.storm, platform, begin)
-    return sorted(found, key=lambda step: step[0])
-
-
-def _storms(storms: Sequence[Storm], platform: Platform, begin: float) -> list[Step]:
-    """Return a step for each time at which a storm begins or ends."""
-    rows = []
-    for storm in storms:
-        for name in storm.site:
-            site_of(platform, name, "whatif.storm.site")
-        chosen = np.array([not storm.site or name in storm.site for name in platform.names])
-        rows.append((storm.within(begin), chosen, storm.chance))
-    base: list[NDArray[np.float64]] = []
-
-    def at(time: float) -> Step:
-        def act(run: Simulation) -> None:
-            chance = run.state.chance
-            if not base:
-                base.append(chance.copy())
-            left = 1.0 - base[0]
-            for (start, end), chosen, more in rows:
-                if start <= time < end:
-                    left[chosen] *= 1.0 - more
-            chance[:] = 1.0 - left
-
-        return time, act
-
-    times = {time for span, _, _ in rows for time in span if time < np.inf}
-    return [at(time) for time in sorted(times)]

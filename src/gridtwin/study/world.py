@@ -36,6 +36,8 @@ class Setting:
     """What a run simulates."""
 
     given: Given
+    begin: float
+    """Midnight (UTC, s) from which the days of the what-if count."""
     platform: Platform
     faults: Faults
     rules: Rules | None
@@ -67,6 +69,7 @@ class World:
         local = scenario.workload.local
         return Setting(
             given,
+            given.begin,
             platform,
             faults,
             self._platform(scenario.platform)[1],
@@ -207,10 +210,12 @@ def observed_faults(jobs: JobTable, platform: Platform, like: Faults | None = No
     All else is as in `like`. Sites without records have the share of all.
     """
     faults = Faults() if like is None else like
-    have = [c for c in ("site", "status", "error_codes") if c in jobs.columns]
+    have = [c for c in ("site", "status", "raw_status", "error_codes") if c in jobs.columns]
     if "status" not in have:
         return faults
     frame = jobs.collect(have).filter(pl.col("status").is_in(["finished", "failed"]))
+    if jobs.provenance.format == "simulation":  # what an outage ends does not count
+        frame = frame.filter(pl.col("raw_status").is_in(["finished", "failed"]))
     bad = (frame["status"] == "failed").to_numpy()
     overall = float(bad.mean()) if len(bad) else 0.0
     chance: dict[str, float] | float = overall

@@ -194,7 +194,7 @@ def show_live(live: OneLive) -> LiveState:
 async def act(live: OneLive, action: Action, lives: AllLives) -> Change:
     """Play, pause, set the speed, switch the policy, take a site down or up, scale the load."""
     needed = {"speed": "value", "load": "value", "policy": "policy", "close": "site"}
-    needed["reopen"] = "site"
+    needed |= {"reopen": "site", "broker": "broker"}
     name = needed.get(action.do)
     if name is not None and getattr(action, name) is None:
         raise HTTPException(

@@ -25,9 +25,9 @@ _CONFIG = {
 }
 _HEIGHT = 200
 _LIVE = {
-    "queue": ("Jobs", "s", {"queued": "var(--orange)", "running": "var(--blue)"}),
+    "queue": ("Jobs", "~s", {"queued": "var(--orange)", "running": "var(--blue)"}),
     "use": ("Share of all cores", ".0%", {"busy": "var(--blue)", "open": "var(--tick)"}),
-    "transfers": ("GB/s arriving", "s", {"rate": "var(--green)"}),
+    "transfers": ("GB/s arriving", "~s", {"rate": "var(--green)"}),
 }
 
 
@@ -36,8 +36,7 @@ def bundle() -> str:
     """Return the script that draws Vega-Lite charts, as vl-convert brings it: 0.9 MB."""
     import vl_convert
 
-    snippet = "window.vegaEmbed = vegaEmbed; window.vega = vega;"
-    return str(vl_convert.javascript_bundle(snippet))
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 @cache
@@ -49,7 +48,8 @@ def live() -> dict[str, dict[str, Any]]:
 def _lines(title: str, form: str, colors: dict[str, str]) -> dict[str, Any]:
     names = list(colors)
     legend = alt.Legend(title=None, orient="top") if len(names) > 1 else None
-    scale = alt.Scale(domain=names, range=list(colors.values()))
+    hues = alt.Scale(domain=names, range=list(colors.values()))
+    scale = alt.Scale(domain=[0, 1]) if form.endswith("%") else alt.Scale(domainMin=0)
     axis = alt.Axis(tickCount=5, format=form)
     chart = (
         alt.Chart(alt.NamedData("points"), width="container", height=_HEIGHT)
@@ -57,8 +57,8 @@ def _lines(title: str, form: str, colors: dict[str, str]) -> dict[str, Any]:
         .mark_line(clip=True)
         .encode(
             x=alt.X("days:Q", title="Days", axis=alt.Axis(grid=False, tickCount=6)),
-            y=alt.Y("value:Q", title=title, axis=axis, scale=alt.Scale(domainMin=0)),
-            color=alt.Color("what:N", scale=scale, legend=legend),
+            y=alt.Y("value:Q", title=title, axis=axis, scale=scale),
+            color=alt.Color("what:N", scale=hues, legend=legend),
         )
     )
     return _document(chart)

@@ -11,15 +11,15 @@ import queue
 import signal
 import sys
 import threading
-from importlib import import_module
 from pathlib import Path
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
 
-from gridtwin.core.errors import GridtwinError
+from gridtwin.core.errors import GridtwinError, InputError
 from gridtwin.web.shapes import Action, Start
 
 if TYPE_CHECKING:
+    from gridtwin.sim import Simulation
     from gridtwin.web.simulation import Drive
 
 __all__ = ["main"]
@@ -54,15 +54,33 @@ def _tell(out: IO[str], kind: str, **what: Any) -> None:  # noqa: ANN401 - any J
 
 
 def _live(start: Start, root: Path, commands: "queue.SimpleQueue[str]", out: IO[str]) -> None:
-    from gridtwin.web.simulation import Drive, frame_of, load, prepare
+    """Make the simulation that was asked for and play it; say what is wrong with it otherwise."""
+    from gridtwin.sim import simulate
+    from gridtwin.web.simulation import load, platform_for
 
     try:
         jobs = load(start, root)
-        run = prepare(start, jobs)
+        simulate(
+            jobs,
+            platform=platform_for(start, jobs),
+            policy=start.policy,
+            broker=start.broker,
+            seed=start.seed,
+            drive=lambda run: _play(run, start, commands, out),
+        )
     except (GridtwinError, OSError) as error:
         _tell(out, "failed", text=str(error))
-        return
+
+
+def _play(
+    run: "Simulation", start: Start, commands: "queue.SimpleQueue[str]", out: IO[str]
+) -> None:
+    """Step a simulation and steer it, until the process ends."""
+    from gridtwin.web.simulation import Drive, frame_of
+
     work = run.demand.work
+    if not len(work):
+        raise InputError("none of the jobs can be simulated; they need submit and run times")
     sites = [
         {"name": name, "cores": cores}
         for name, cores in zip(run.platform.names, run.platform.cores.tolist(), strict=True)
@@ -72,30 +90,22 @@ def _live(start: Start, root: Path, commands: "queue.SimpleQueue[str]", out: IO[
     told = {"sites": sites, "jobs": len(work), "begin": begin, "span": end - begin}
     _tell(out, "ready", **told, moves=bool(run.platform.links), notes=notes)
     drive = Drive(run, start.speed)
-    playing, state = not start.paused, ""
-    _tell(out, "frame", **frame_of(drive))
-    last = monotonic()
+    drive.step(0.0, BUDGET)  # which compiles the kernel where that was never done
+    playing, state, last = not start.paused, "", monotonic()
     while True:
-        wait = max(0.0, last + TICK - monotonic()) if playing else None
-        action = _next(commands, wait)
-        if action is not None:
-            playing = _obey(action, drive, playing, out)
-            _tell(out, "frame", **frame_of(drive))
-            last = monotonic() if action.do in ("play", "speed") else last
-        elif playing:
-            now = monotonic()
-            try:
-                drive.step(min(now - last, 2 * TICK), BUDGET)
-            except GridtwinError as error:
-                _tell(out, "failed", text=str(error))
-                return
-            last = now
-            playing = not drive.over
-            _tell(out, "frame", **frame_of(drive))
         stands = "done" if drive.over else "playing" if playing else "paused"
         if stands != state:
             state = stands
-            _tell(out, "state", state=state, speed=drive.speed)
+            _tell(out, "state", state=state)
+        _tell(out, "frame", **frame_of(drive))
+        wait = max(0.0, last + TICK - monotonic()) if playing else None
+        if (action := _next(commands, wait)) is not None:
+            was, playing = playing, _obey(action, drive, playing, out)
+            last = last if was else monotonic()
+            continue
+        now = monotonic()
+        drive.step(min(now - last, 2 * TICK), BUDGET)
+        last, playing = now, not drive.over
 
 
 def _next(commands: "queue.SimpleQueue[str]", wait: float | None) -> Action | None:
@@ -108,7 +118,8 @@ def _next(commands: "queue.SimpleQueue[str]", wait: float | None) -> Action | No
 
 def _obey(action: Action, drive: "Drive", playing: bool, out: IO[str]) -> bool:
     """Do what the user wants; return whether it plays then."""
-    steer: Any = import_module("gridtwin.sim.steer")
+    from gridtwin.sim import steer
+
     run, text = drive.run, ""
     try:
         match action.do:
@@ -118,12 +129,16 @@ def _obey(action: Action, drive: "Drive", playing: bool, out: IO[str]) -> bool:
                 playing = False
             case "speed":
                 drive.speed = action.value or drive.speed
-                _tell(out, "pace", speed=drive.speed)
+                _tell(out, "rule", speed=drive.speed)
             case "policy":
                 steer.switch(run, action.policy or "", action.site)
-                text = f"{action.site or 'all sites'}: {action.policy} from now on"
+                text = f"{action.policy} at {action.site or 'all sites'} from now on"
                 if action.site is None:
-                    _tell(out, "policy", policy=action.policy)
+                    _tell(out, "rule", policy=action.policy)
+            case "broker":
+                steer.switch_broker(run, action.broker or "")
+                text = f"{action.broker} chooses sites from now on"
+                _tell(out, "rule", broker=action.broker)
             case "close":
                 steer.close(run, action.site or "")
                 text = f"{action.site} taken down"
@@ -134,14 +149,10 @@ def _obey(action: Action, drive: "Drive", playing: bool, out: IO[str]) -> bool:
                 steer.scale_load(run, action.value or 1.0)
                 text = f"the load of the jobs to come times {action.value:g}"
     except GridtwinError as error:
-        _tell(out, "note", text=str(error), bad=True, time=_since(drive))
+        _tell(out, "note", text=str(error), bad=True, time=drive.since)
     if text:
-        _tell(out, "note", text=text, bad=False, time=_since(drive))
+        _tell(out, "note", text=text, bad=False, time=drive.since)
     return playing
-
-
-def _since(drive: "Drive") -> float:
-    return drive.clock - float(drive.run.demand.work.submit[0])
 
 
 if __name__ == "__main__":

@@ -105,38 +105,25 @@ class Guard:
         if why := _wrong(headers):
             await _refuse(send, *why)
             return
-        meter = _Meter(receive, _sealed(send))
-        try:
-            await self.app(scope, meter.receive, meter.send)
-        except _TooLargeError:
-            if not meter.begun:
-                await _refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+        meter = _Meter(receive)
+        await self.app(scope, meter, _sealed(send))
 
 
 _TOO_LARGE = f"body: expected up to {MOST_BYTES:,} bytes, got more"
 
 
-class _TooLargeError(Exception):
-    """The body has more bytes than it may."""
-
-
 class _Meter:
-    """Counts the bytes of a body as they are read."""
+    """Counts the bytes of a body as they are read, and refuses those beyond the bound."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-        self.read, self.begun = 0, False
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self.read = receive, 0
 
-    async def receive(self) -> MutableMapping[str, Any]:
+    async def __call__(self) -> MutableMapping[str, Any]:
         message = await self._receive()
         self.read += len(message.get("body", b""))
         if self.read > MOST_BYTES:
-            raise _TooLargeError
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         return message
-
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        self.begun = True
-        await self._send(message)
 
 
 def _wrong(headers: dict[bytes, bytes]) -> tuple[HTTPStatus, str] | None:

@@ -113,6 +113,7 @@ class Live:
             case "ready":
                 notes = line.pop("notes")
                 self.told |= line
+                self.generation += 1  # so that the sites are told to who looks on already
                 for text in notes:
                     self.note(text)
             case "frame":
@@ -120,10 +121,8 @@ class Live:
                 self._keep(line["now"])
             case "state":
                 self.state = line["state"]
-            case "pace":
-                self.told["speed"] = line["speed"]
-            case "policy":
-                self.told["policy"] = line["policy"]
+            case "rule":
+                self.told |= line
             case "note":
                 self.note(line["text"], bad=line["bad"], time=line["time"])
             case "failed":
@@ -160,8 +159,8 @@ class Live:
         return json.dumps(body), (self.generation, len(self.points))
 
     def _keep(self, now: dict[str, float]) -> None:
-        self._count += 1
-        if self._count % self._stride:
+        skip, self._count = self._count % self._stride, self._count + 1
+        if skip:
             return
         row = [now[k] for k in ("time", "queued", "running", "busy_cores", "open_cores", "rate")]
         if self.points and self.points[-1][0] == row[0]:

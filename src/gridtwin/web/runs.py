@@ -78,11 +78,9 @@ class Run:
         """Return its numbers by name."""
         if self.kind != "simulation":
             return []
-        summary = _document(self.folder / "summary.json").get("summary", {})
-        meaning = DEFINITIONS if isinstance(summary, dict) else {}
         return [
-            Figure(name=name, value=_number(value), meaning=_meaning(name, meaning))
-            for name, value in summary.items()
+            Figure(name=name, value=_number(value), meaning=_meaning(name))
+            for name, value in self._summary().items()
             if _number(value) is not None or value is None
         ]
 
@@ -91,8 +89,7 @@ class Run:
         if self.kind != "simulation":
             return {}
         document = _document(self.folder / "summary.json")
-        summary = document.get("summary", {})
-        facts = {name: value for name, value in summary.items() if isinstance(value, str)}
+        facts = {name: value for name, value in self._summary().items() if isinstance(value, str)}
         facts |= {"gridtwin": document.get("gridtwin", ""), "kernel": document.get("kernel", "")}
         return {name: str(value) for name, value in facts.items() if value}
 
@@ -109,6 +106,10 @@ class Run:
         if self.kind != "simulation" or not path.is_file():
             return Timeline(hours=[], queued=[], running=[], busy_cores=[])
         return _averaged(path, path.stat().st_mtime_ns)
+
+    def _summary(self) -> dict[str, Any]:
+        found = _document(self.folder / "summary.json").get("summary", {})
+        return found if isinstance(found, dict) else {}
 
 
 _MARKS = ("spec.json", "summary.json", "report.html")
@@ -198,11 +199,8 @@ def _number(value: object) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _meaning(name: str, meanings: Any) -> str:  # noqa: ANN401 - a mapping of texts
-    for key in (name, name.partition("_")[2]):
-        if key in meanings:
-            return str(meanings[key])
-    return ""
+def _meaning(name: str) -> str:
+    return DEFINITIONS.get(name, DEFINITIONS.get(name.partition("_")[2], ""))
 
 
 @lru_cache(maxsize=16)

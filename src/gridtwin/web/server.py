@@ -54,6 +54,7 @@ def serve(
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((ADDRESS, port))
+            listening.listen(128)
         except OSError as error:
             raise InputError(
                 f"port {port} of {ADDRESS} cannot be had ({error.strerror}); choose another, or 0 "

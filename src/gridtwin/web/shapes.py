@@ -166,7 +166,7 @@ class Start(Given):
 class Action(Given):
     """A step of the user in a live simulation."""
 
-    do: Literal["play", "pause", "speed", "policy", "close", "reopen", "load"]
+    do: Literal["play", "pause", "speed", "policy", "broker", "close", "reopen", "load"]
     value: float | None = Field(
         None,
         gt=0.0,
@@ -175,6 +175,7 @@ class Action(Given):
     )
     site: Name | None = Field(None, description="Of close and reopen; of policy: none is all.")
     policy: Name | None = None
+    broker: Name | None = None
 
 
 class Site(Told):
@@ -204,7 +205,7 @@ class Point(Told):
     busy_cores: int
     open_cores: int
     rate: float
-    """Bytes a simulated second that arrived since the point before."""
+    """Bytes that flow a simulated second."""
 
 
 class Note(Told):
@@ -219,9 +220,11 @@ class Progress(Told):
     """Where a live simulation stands."""
 
     arrived: int
-    attempts: int
-    ended: int
-    moved_bytes: float
+    finished: int
+    """Attempts, as `failed`."""
+    failed: int
+    transfers: int
+    """That flow now."""
     events: int
     lag: bool
     """Whether it runs as fast as it can, slower than it was asked to."""

@@ -5,18 +5,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
+import polars as pl
 
 from gridtwin.core.errors import InputError
-from gridtwin.sim import Platform, Rules, Simulation
-from gridtwin.sim.brokers import brokerage, check_broker, chooser_of
-from gridtwin.sim.demand import demand
-from gridtwin.sim.kernel.codes import Backfilling, Ordering
-from gridtwin.sim.policies import resolve
+from gridtwin.sim import Platform, Simulation
 from gridtwin.trace import JobTable, examples
 from gridtwin.web.shapes import MOST_JOBS, Start
 
-__all__ = ["Drive", "frame_of", "load", "platform_for", "prepare"]
+__all__ = ["Drive", "frame_of", "load", "platform_for"]
 
 _SLICE = 0.02
 _FEWEST, _MOST = 100, 1_000_000
@@ -62,43 +58,27 @@ def platform_for(start: Start, jobs: JobTable) -> Platform:
     return replace(whole, sites=tuple(sites))
 
 
-def prepare(start: Start, jobs: JobTable) -> Simulation:
-    """Return the simulation before its first event."""
-    check_broker(start.broker)
-    rule = resolve(start.policy)
-    platform = platform_for(start, jobs)
-    asked = demand(jobs, platform, recorded=start.broker == "recorded")
-    if not len(asked.work):
-        raise InputError("none of the jobs can be simulated; they need submit and run times")
-    return Simulation(
-        platform,
-        asked,
-        rules=Rules(
-            broker=brokerage(start.broker),
-            order=Ordering[rule.order.upper()],
-            backfill=Backfilling[rule.backfill.upper()],
-        ),
-        seed=start.seed,
-        broker=chooser_of(start.broker, start.seed),
-    )
-
-
 @dataclass
 class Drive:
     """Drives a simulation at a pace: so many simulated seconds a second, if it keeps up."""
 
     run: Simulation
     speed: float
-    clock: float = field(init=False)
-    """Simulated time that is reached, in the clock of the jobs."""
+    begin: float = field(init=False)
+    """First submission, in the clock of the jobs."""
     lag: bool = False
     """Whether the last step did not reach what the pace asked for."""
     _bound: int = field(init=False)
     _slice: int = 2000
 
     def __post_init__(self) -> None:
-        self.clock = float(self.run.demand.work.submit[0])
+        self.begin = float(self.run.demand.work.submit[0])
         self._bound = self.run.limit
+
+    @property
+    def since(self) -> float:
+        """Simulated seconds since the first submission."""
+        return max(0.0, self.run.clock - self.begin)
 
     @property
     def over(self) -> bool:
@@ -111,7 +91,7 @@ class Drive:
         The work is done in slices of so many events as take 20 ms, so that it can be left off
         anywhere; what happens does not depend on where.
         """
-        goal = self.clock + self.speed * seconds
+        goal = self.begin + self.since + self.speed * seconds
         begin = perf_counter()
         why = "limit"
         while why == "limit" and not self.over and perf_counter() - begin < budget:
@@ -122,39 +102,35 @@ class Drive:
             if why == "limit" and took > 0.0:
                 self._slice = min(_MOST, max(_FEWEST, round(done / took * _SLICE)))
         self.lag = why == "limit" and not self.over
-        self.clock = self.run.now if why != "reached" else goal
 
 
 def frame_of(drive: Drive) -> dict[str, Any]:
-    """Return where a simulation stands, as plain values; the work is in the sites."""
+    """Return where a simulation stands, as plain values; the work is in what runs."""
     run = drive.run
-    state, world = run.state, run.state.world[0]
-    sites, pools = state.sites, state.pools
-    busy = np.bincount(pools["site"], pools["cores"] - pools["free"], len(sites)).astype(np.int64)
-    waiting = sites["queued"] + sites["coming"]
-    open_cores = int((sites["cores"] * sites["open"]).sum())
-    flowing = state.classes["flows"] * state.classes["rate"]
+    at = run.look()
+    queued = at["queued"] + at["coming"]
+    open_cores = (at["open"] * pl.Series(run.platform.cores)).sum()
     return {
         "now": {
-            "time": drive.clock - float(run.demand.work.submit[0]),
-            "queued": int(waiting.sum()),
-            "running": int(sites["running"].sum()),
-            "busy_cores": int(busy.sum()),
-            "open_cores": open_cores,
-            "rate": float(flowing.sum()),
+            "time": drive.since,
+            "queued": queued.sum(),
+            "running": at["running"].sum(),
+            "busy_cores": at["busy_cores"].sum(),
+            "open_cores": round(open_cores),
+            "rate": at["bytes_per_s"].sum(),
         },
         "progress": {
-            "arrived": int(world["arrived"]),
-            "attempts": int(world["attempts"]),
-            "ended": int(world["attempts"] - waiting.sum() - sites["running"].sum()),
-            "moved_bytes": 0.0,
-            "events": int(world["events"]),
+            "arrived": run.arrived,
+            "finished": at["finished"].sum(),
+            "failed": at["failed"].sum(),
+            "transfers": at["transfers"].sum(),
+            "events": run.events,
             "lag": drive.lag,
         },
         "at_sites": {
-            "queued": waiting.tolist(),
-            "running": sites["running"].tolist(),
-            "busy_cores": busy.tolist(),
-            "open": sites["open"].tolist(),
+            "queued": queued.to_list(),
+            "running": at["running"].to_list(),
+            "busy_cores": at["busy_cores"].to_list(),
+            "open": at["open"].to_list(),
         },
     }

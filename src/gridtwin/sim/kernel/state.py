@@ -232,7 +232,7 @@ REPLICA = np.dtype(
         ("newer", _S),
         ("pins", _S),
         ("cached", _S),  # whether it may be thrown away
-        ("kept", _S),  # whether it counts in the node's `used`
+        ("kept", _S),  # 1: it counts in the node's `used`; 2: it was not in `capacity`; 0: neither
     ],
     align=True,
 )

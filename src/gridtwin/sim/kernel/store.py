@@ -89,7 +89,7 @@ def _remove(st: State, r: int) -> None:
 
 @rare
 def free(st: State, r: int) -> None:
-    """Take a copy out of its file's list."""
+    """Take a copy out of its file's list; its row says file -1 until it is used again."""
     replicas, file = st.replicas, st.replicas[r].file
     k = st.file_head[file]
     if k == r:
@@ -98,6 +98,7 @@ def free(st: State, r: int) -> None:
         while replicas[k].next != r:
             k = replicas[k].next
         replicas[k].next = replicas[r].next
+    replicas[r].file = -1
     replicas[r].next = st.world[0].free_replica
     st.world[0].free_replica = r
 

@@ -105,24 +105,14 @@ const FASTEST = 1e7;
 const speedOf = (place) => SLOWEST * (FASTEST / SLOWEST) ** (place / 100);
 const placeOf = (speed) => 100 * Math.log(speed / SLOWEST) / Math.log(FASTEST / SLOWEST);
 
-async function livePage(root) {
+function livePage(root) {
   const page = { id: root.dataset.id, sites: [], rows: [], views: {}, cores: 0, points: [],
     notes: 0, state: "", held: false, drawnSites: 0 };
-  const charts = JSON.parse(byId("charts").textContent);
-  for (const element of root.querySelectorAll("[data-live]")) {
-    const name = element.dataset.live;
-    page.views[name] = (await drawn(element, charts[name])).view;
-  }
+  page.charts = JSON.parse(byId("charts").textContent);
   controls(page);
   const source = new EventSource(`/api/live/${page.id}/stream`);
   page.frames = 0;
-  source.addEventListener("message", (event) => {
-    page.latest = event.data;
-    if (page.waiting) return;
-    page.waiting = true;
-    requestAnimationFrame(() => { page.waiting = false; });
-    take(page, JSON.parse(event.data));
-  });
+  source.addEventListener("message", (event) => take(page, JSON.parse(event.data)));
   source.addEventListener("over", () => source.close());
   window.gridtwinFrames = () => page.frames;
 }
@@ -182,11 +172,12 @@ function cards(page, frame) {
   put(byId("c-queued"), count.format(now.queued));
   put(byId("c-arrived"), `${count.format(progress.arrived)} of ${count.format(frame.jobs)} arrived`);
   put(byId("c-running"), count.format(now.running));
-  put(byId("c-ended"), `${count.format(progress.ended)} ended`);
+  const failed = progress.failed ? `, ${count.format(progress.failed)} failed` : "";
+  put(byId("c-ended"), `${count.format(progress.finished)} finished${failed}`);
   put(byId("c-use"), `${few.format(100 * now.busy_cores / page.cores)} %`);
   put(byId("c-cores"), `${count.format(now.busy_cores)} of ${count.format(page.cores)}`);
   put(byId("c-rate"), `${bytes(now.rate)}/s`);
-  put(byId("c-moved"), "");
+  put(byId("c-moved"), `${count.format(progress.transfers)} transfers`);
 }
 
 function lines(page, frame) {
@@ -194,9 +185,19 @@ function lines(page, frame) {
   const last = point(page, [now.time, now.queued, now.running, now.busy_cores, now.open_cores,
     now.rate]);
   const all = [...page.points, last];
-  for (const view of Object.values(page.views)) {
-    view.change("points", vega.changeset().remove(() => true).insert(all)).runAsync();
+  for (const element of document.querySelectorAll("[data-live]")) {
+    const name = element.dataset.live;
+    if (element.closest("[hidden]")) continue;
+    const view = page.views[name];
+    if (view) view.data("points", all).runAsync();
+    else if (view === undefined) draw(page, element, name, all);
   }
+}
+
+async function draw(page, element, name, points) {
+  page.views[name] = null;
+  const chart = { ...page.charts[name], datasets: { points } };
+  page.views[name] = (await drawn(element, chart)).view;
 }
 
 function siteTable(page, frame) {
@@ -298,18 +299,22 @@ function controls(page) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const action = { do: form.dataset.do };
-      const { site, policy, value } = form.elements;
+      const { site, policy, broker, value } = form.elements;
       if (action.do === "outage") action.do = "close";
       if (site && site.value) action.site = site.value;
       if (policy) action.policy = policy.value;
+      if (broker) action.broker = broker.value;
       if (value) action.value = Number(value.value);
       act(page, action);
     });
   }
   ask("GET", "/api/choices").then((choices) => {
-    const select = fieldset.querySelector("[name=policy]");
-    select.append(...choices.policies.map((name) => option(name)));
-    select.value = "easy";
+    const policy = fieldset.querySelector("[name=policy]");
+    policy.append(...choices.policies.map((name) => option(name)));
+    policy.value = "easy";
+    const broker = fieldset.querySelector("[name=broker]");
+    broker.append(...choices.brokers.filter((n) => n !== "recorded").map((name) => option(name)));
+    broker.value = "least_loaded";
   });
 }
 
