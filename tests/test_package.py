@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def test_unknown_attribute():
         _ = gridtwin.nothing
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
 def test_examples_run(path, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, cwd=tmp_path
@@ -60,7 +61,18 @@ def python_snippets(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.sh")), ids=lambda p: p.name)
+def test_scripts_run(path, tmp_path):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", str(path)], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md"])
 def test_snippets_of_the_pages_run(page, tmp_path, monkeypatch):
     snippets = python_snippets(ROOT / page)
     assert snippets
@@ -78,6 +90,31 @@ def test_links_between_pages_lead_somewhere():
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def included() -> list[tuple[str, str]]:
+    """Return what pages take from examples: the page, and the file with its section."""
+    return [
+        (page.name, what)
+        for page in ROOT.glob("docs/**/*.md")
+        for what in re.findall(r'^--8<-- "(.+)"', page.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+
+
+def test_sections_that_pages_take_from_examples_are_there():
+    assert included()
+    for page, what in included():
+        name, _, section = what.partition(":")
+        assert name.startswith("examples/"), page  # the tests run every file there
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert f"[start:{section}]" in text, (page, what)
+        assert f"[end:{section}]" in text, (page, what)
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r"\S+\.md$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    there = [str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")]
+    assert sorted(listed) == sorted(there)
 
 
 def test_command_table_of_the_readme_is_complete():

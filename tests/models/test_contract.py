@@ -85,6 +85,15 @@ def test_no_row_is_too_few(name, jobs):
         fitted(name, head(jobs, 0))
 
 
+def test_parameters_out_of_their_range_are_refused_before_anything_is_learnt(name, jobs):
+    make = gridtwin.models.get(name)
+    assert set(make.ranges) <= set(make().parameters())
+    for parameter, (low, _) in make.ranges.items():
+        for wrong in (low - 1, float("nan"), "much"):
+            with pytest.raises(InputError, match=f"{name}: {parameter} is .*; give a"):
+                make(**{parameter: wrong}).fit(head(jobs, 3))
+
+
 def test_nothing_can_be_sampled_but_no_negative_number(name, jobs):
     model = fitted(name, jobs)
     assert len(model.sample(0)) == 0

@@ -97,7 +97,7 @@ def test_shards_together_are_the_whole(study, tmp_path, bytes_of):
 def test_every_run_is_in_one_shard(n):
     runs = [("s", k) for k in range(8)]
     parts = [list(shard_of(runs, (i, n))) for i in range(1, n + 1)]
-    assert sum(parts, []) == runs
+    assert [pair for part in parts for pair in part] == runs
     with pytest.raises(InputError, match="shard"):
         shard_of(runs, (n + 1, n))
 

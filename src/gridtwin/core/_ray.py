@@ -65,7 +65,7 @@ def _connect(workers: int, address: str | None) -> None:
     if address is None:
         place = gettempdir() if len(gettempdir()) <= LONGEST else "/tmp"
         _session.folder = mkdtemp(prefix="gt-", dir=place)
-        # a local cluster has no password: it listens to this machine alone
+        # its ports are open to the network: Ray guards a local cluster by a token in ~/.ray
         ray.init(
             address="local",
             num_cpus=workers or None,
@@ -73,7 +73,6 @@ def _connect(workers: int, address: str | None) -> None:
             log_to_driver=False,
             logging_level="error",
             _temp_dir=_session.folder,
-            _node_ip_address="127.0.0.1",
         )
         _session.started = True
     else:

@@ -73,7 +73,10 @@ def evaluate(
         Fits the model to a table under a seed and returns as many rows: adds the attack by shadow
         models, which fits eight of them.
 
-    Raises `InputError` when a table has no rows.
+    Raises
+    ------
+    InputError
+        A table has no rows.
     """
     samples = [synthetic] if isinstance(synthetic, JobTable) else synthetic
     if not len(samples):

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from gridtwin.core.errors import InputError
 from gridtwin.models.encoding import Cells
 from gridtwin.models.encoding.views import from_tokens, token_masks, token_sizes, tokens
 from gridtwin.models.neural import NeuralModel
@@ -56,6 +55,11 @@ class ARN(NeuralModel):
 
     epochs = 100
     fast_steps = 4000
+    ranges = NeuralModel.ranges | {
+        "width": (1, math.inf),
+        "dropout": (0.0, 1.0),
+        "natural": (0.0, 1.0),
+    }
     net_: "_Net"
 
     def __init__(
@@ -88,11 +92,6 @@ class ARN(NeuralModel):
         self._factor = 1.0
 
     def _build(self) -> nn.Module:
-        if self.width < 1:
-            raise InputError(f"width={self.width}: expected 1 or more")
-        for name in ("dropout", "natural"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected a number from 0 to 1")
         masks = token_masks(self.encoder_)
         return _Net(token_sizes(self.encoder_), masks, self.width, self.dropout)
 

@@ -15,6 +15,7 @@ from gridtwin.models.encoding.views import scores
 from gridtwin.models.trees.forest import LeafForest
 from gridtwin.models.trees.holdout import Choice, Privacy, choose_leaf, wanted
 from gridtwin.models.trees.likelihood import leaf_surprise
+from gridtwin.models.trees.targets import indicators, standard
 
 __all__ = ["CART"]
 
@@ -113,13 +114,11 @@ class CART(RowModel):
         cell = self.cells_.cell[:, k]
         targets: list[NDArray[np.float64]] = []
         if not isinstance(coder, Name):
-            targets += [_standard(axis), _standard(ndtr(axis))]
+            targets += [standard(axis), standard(ndtr(axis))]
         points = rng.standard_normal((coder.size, 8))
         points[coder.part >= 0] = 0.0
         if coder.size > 1 and points.any():
-            spread = points[cell] - points[cell].mean(axis=0)
-            weight = 1.5 if isinstance(coder, Name) else 0.5
-            targets += list((weight * spread / (spread.std() + 1e-12)).T)
+            targets += indicators(cell, points, 1.5 if isinstance(coder, Name) else 0.5)
         return np.column_stack(targets or [np.zeros(len(axis))])
 
     def _draw(self, n: int, rng: np.random.Generator) -> Cells:
@@ -165,8 +164,3 @@ class CART(RowModel):
             LeafForest.from_arrays(f"forest.{k}", arrays)
             for k in range(len(self.encoder_.coders) - 1)
         ]
-
-
-def _standard(values: NDArray[Any]) -> NDArray[np.float64]:
-    values = values.astype(np.float64)
-    return np.asarray((values - values.mean()) / (values.std() + 1e-12))

@@ -1,5 +1,6 @@
 """CTAB-GAN+: a convolutional GAN of rows with three more losses (Zhao et al. 2023)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -70,6 +71,11 @@ class CTABGAN(ModalModel):
 
     epochs = 150
     fast_steps = 3000
+    ranges = ModalModel.ranges | {
+        "channels": (0, math.inf),
+        "critic_steps": (0, math.inf),
+        "noise": (1, math.inf),
+    }
     net_: "_Networks"
     _by_state: RowsByState
 
@@ -97,11 +103,6 @@ class CTABGAN(ModalModel):
         self.layers = tuple(layers)
 
     def _steps(self, n: int) -> int:
-        for name, least in (("channels", 0), ("critic_steps", 0), ("noise", 1)):
-            if getattr(self, name) < least:
-                raise InputError(
-                    f"{name}={getattr(self, name)}: expected a whole number of {least} or more"
-                )
         steps = super()._steps(n)
         if self.steps or self.budget == "paper":
             return steps

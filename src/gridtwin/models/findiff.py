@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from gridtwin.core.errors import InputError
 from gridtwin.models.neural import Layout, NeuralModel
 from gridtwin.models.neural.diffusion import Denoiser, Schedule, gaussian_step, noised
 from gridtwin.models.neural.layout import SCALE
@@ -52,6 +51,12 @@ class FinDiff(NeuralModel):
 
     epochs = 500
     fast_steps = 3000
+    ranges = NeuralModel.ranges | {
+        "times": (1, math.inf),
+        "sampling": (0, math.inf),
+        "width": (1, math.inf),
+        "dimensions": (1, math.inf),
+    }
     net_: "_Net"
 
     def __init__(
@@ -84,12 +89,6 @@ class FinDiff(NeuralModel):
         self.sampling = sampling
         self.width = width
         self.dimensions = dimensions
-
-    def _steps(self, n: int) -> int:
-        for name, least in (("times", 1), ("sampling", 0), ("width", 1), ("dimensions", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name}={getattr(self, name)}: expected {least} or more")
-        return super()._steps(n)
 
     def _build(self) -> nn.Module:
         layers = self.layers or LAYERS[self.budget]

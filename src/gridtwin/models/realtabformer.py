@@ -1,5 +1,6 @@
 """REaLTabFormer: a causal transformer on digits of rows (Solatorio & Dupriez, 2023)."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,6 +28,8 @@ FEWEST = 20
 """With fewer rows held out than this there is no critic."""
 CACHE_NUMBERS = 50_000_000
 """What is noted of strings while they are drawn: as many rows at a time as fit (200 MB)."""
+MOST = 0.999
+"""Of the shares left out: with all of them there is nothing to learn from."""
 
 
 class REaLTabFormer(NeuralModel):
@@ -60,6 +63,12 @@ class REaLTabFormer(NeuralModel):
 
     epochs = 1000
     fast_steps = 6000
+    ranges = NeuralModel.ranges | {
+        "layers": (0, math.inf),
+        "width": (0, math.inf),
+        "dropout": (0.0, MOST),
+        "mask": (0.0, MOST),
+    }
     net_: Causal
 
     def __init__(
@@ -97,16 +106,8 @@ class REaLTabFormer(NeuralModel):
         return self.width or WIDTH[self.budget]
 
     def _build(self) -> nn.Module:
-        if self.layers < 0 or self.width < 0:
-            raise InputError(
-                f"layers={self.layers}, width={self.width}: expected numbers above 0, or 0 for the "
-                "budget's"
-            )
         if self._width > 64 and self._width % 64:
             raise InputError(f"width={self.width}: expected a multiple of 64, or less than that")
-        for name in ("dropout", "mask"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected 0 or more, less than 1")
         self._strings = Strings.of(self.encoder_)
         layers = self.layers or LAYERS[self.budget]
         return Causal(self._strings.sizes, layers, self._width, self.dropout)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from gridtwin.core.errors import InputError
 from gridtwin.models.encoding import Cells
 from gridtwin.models.neural import Layout, NeuralModel
 from gridtwin.models.neural.base import DRAWN_AT_A_TIME
@@ -71,6 +70,12 @@ class TabDDPM(NeuralModel):
     """
 
     fast_steps = 2500
+    ranges = NeuralModel.ranges | {
+        "times": (1, math.inf),
+        "sampling": (0, math.inf),
+        "width": (1, math.inf),
+        "weight_decay": (0.0, math.inf),
+    }
     net_: "_Net"
 
     def __init__(
@@ -106,9 +111,6 @@ class TabDDPM(NeuralModel):
 
     def _steps(self, n: int) -> int:
         super()._steps(n)  # checks what was given
-        for name, least in (("times", 1), ("sampling", 0), ("width", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name}={getattr(self, name)}: expected {least} or more")
         if self.steps or self.budget == "paper":
             return self.steps or PAPER_STEPS
         layout = getattr(self, "layout_", None)  # seconds a step grow with the width of a row

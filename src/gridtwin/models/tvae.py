@@ -1,5 +1,6 @@
 """TVAE: a variational autoencoder of rows (Xu et al., NeurIPS 2019)."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -38,6 +39,7 @@ class TVAE(NeuralModel):
 
     epochs = 300
     fast_steps = 12_000
+    ranges = NeuralModel.ranges | {"latent": (1, math.inf)}
     net_: "_Autoencoder"
 
     def __init__(

@@ -126,15 +126,20 @@ def _mean_speed(platform: Platform) -> float | None:
 
 
 def _own_links(platform: Platform, site: Site) -> set[str]:
-    """Return the links that only ways from or to a site cross."""
-    own = {link.name for link in platform.links if link.ends and site.name in link.ends}
-    own |= {site.lan} if site.lan is not None else set()
-    mine: set[str] = set()
-    others: set[str] = set()
+    """Return the links of a site: those that end there, and the near ones of its routes alone."""
+    ends = {link.name: link.ends for link in platform.links}
+    near: set[str] = set()
+    far: set[str] = set()
     for route in platform.routes:
-        crossed = {_bare(name) for name in route.links}
-        (mine if _at(route, site.name) else others).update(crossed)
-    return own | (mine - others)
+        crossed = [_bare(name) for name in route.links]
+        if route.destination == site.name:
+            crossed.reverse()
+        half = (len(crossed) + 1) // 2 if _at(route, site.name) else 0
+        near.update(crossed[:half])
+        far.update(crossed[half:])
+    own = {name for name in near - far if ends[name] is None}
+    own |= {name for name, both in ends.items() if both is not None and site.name in both}
+    return own if site.lan is None else own | {site.lan}
 
 
 def _at(route: Route, site: str) -> bool:

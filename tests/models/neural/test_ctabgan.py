@@ -144,7 +144,7 @@ def test_a_target_without_states_is_refused(wrong):
 
 @pytest.mark.parametrize("name", ["channels", "critic_steps", "noise"])
 def test_odd_parameters_are_refused(name):
-    with pytest.raises(InputError, match=f"{name}=-1"):
+    with pytest.raises(InputError, match=f"{name} is -1"):
         CTABGAN(steps=1, **{**SMALL, name: -1}).fit(table())
 
 

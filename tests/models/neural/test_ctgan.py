@@ -83,7 +83,7 @@ def test_a_table_without_categories_is_learnt_unasked(name):
 
 @pytest.mark.parametrize("wrong", [{"pack": 0}, {"noise": 0}])
 def test_impossible_parameters_are_refused(name, wrong, jobs):
-    with pytest.raises(InputError, match=f"{next(iter(wrong))}=0: expected 1 or more"):
+    with pytest.raises(InputError, match=f"{next(iter(wrong))} is 0; give a whole"):
         fitted(name, jobs, **wrong)
 
 

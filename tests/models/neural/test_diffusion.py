@@ -114,7 +114,7 @@ def test_budgets_and_bad_parameters(name, jobs):
     assert fast._steps(20_000) == make.fast_steps < paper._steps(20_000)
     assert make(steps=9)._steps(20_000) == 9
     for wrong in ({"times": 0}, {"sampling": -1}, {"width": 0}, {"budget": "huge"}):
-        with pytest.raises(InputError, match=f"{next(iter(wrong))}="):
+        with pytest.raises(InputError, match=rf"{next(iter(wrong))}(=| is )"):
             make(**wrong).fit(jobs)
 
 

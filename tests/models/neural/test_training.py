@@ -106,7 +106,7 @@ def test_budgets_are_in_steps(jobs):
     assert TVAE(batch=n, steps=7)._steps(n) == 7
     assert TVAE(budget="fast")._steps(10**9) == TVAE.fast_steps
     for wrong in ({"budget": "huge"}, {"steps": -1}, {"batch": 0}, {"learning_rate": 0.0}):
-        with pytest.raises(InputError, match=f"{next(iter(wrong))}="):
+        with pytest.raises(InputError, match=rf"{next(iter(wrong))}(=| is )"):
             TVAE(**wrong).fit(jobs)
 
 

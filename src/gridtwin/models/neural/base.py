@@ -63,6 +63,11 @@ class NeuralModel(RowModel):
     """Of the paper."""
     fast_steps: ClassVar[int] = 2000
     """Steps of the budget ``"fast"``, or those of the paper if they are fewer."""
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "steps": (0, math.inf),
+        "batch": (1, math.inf),
+        "learning_rate": (1e-12, math.inf),
+    }
     net_: nn.Module
     layout_: Layout
     trained_: dict[str, Any]
@@ -121,11 +126,6 @@ class NeuralModel(RowModel):
         """Return how many steps to train on `n` rows."""
         if self.budget not in ("paper", "fast"):
             raise InputError(f"budget={self.budget!r}: expected 'paper' or 'fast'")
-        for name in ("batch", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)}: expected a number above 0")
-        if self.steps < 0:
-            raise InputError(f"steps={self.steps}: expected 1 or more, or 0 for the budget's")
         paper = math.ceil(self.epochs * max(1.0, n / self.batch))
         return self.steps or (paper if self.budget == "paper" else min(paper, self.fast_steps))
 

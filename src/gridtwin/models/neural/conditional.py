@@ -1,5 +1,6 @@
 """The base of the adversarial nets that are asked for a state of one column."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -8,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from gridtwin.core.errors import InputError
 from gridtwin.models.neural.base import NeuralModel
 from gridtwin.models.neural.gan import (
     Conditions,
@@ -53,6 +53,10 @@ class ConditionalGAN(NeuralModel):
 
     epochs = 300
     fast_steps = 4000
+    ranges = NeuralModel.ranges | {
+        "noise": (1, math.inf),
+        "pack": (1, math.inf),
+    }
     reach: ClassVar[float] = 1.0
     """Largest score."""
     net_: "_Nets"
@@ -90,9 +94,6 @@ class ConditionalGAN(NeuralModel):
         """Return rows as the critic sees them, (n, width of `layout_`)."""
 
     def _build(self) -> nn.Module:
-        for name in ("noise", "pack"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected 1 or more")
         layout, coders = self.layout_, list(self.encoder_.coders.values())
         blocks = [block for block in layout.states() if not layout.continua[block.index]]
         shares = [torch.from_numpy(coders[block.index].mass) for block in blocks]

@@ -17,6 +17,7 @@ from gridtwin.models.encoding.columns import (
 )
 from gridtwin.models.encoding.relations import AT_LIMIT
 from gridtwin.models.tracing.sessions import Sessions
+from gridtwin.models.trees.targets import indicators, rank, standard
 from gridtwin.trace import TraceSchema
 
 __all__ = ["ATOM", "Training", "asked"]
@@ -132,21 +133,19 @@ class Training:
         targets = []
         if column.vocabulary is None:
             linear = np.nan_to_num(column.values)
-            targets += [_standard(axis), _rank(axis), _standard(linear)]
+            targets += [standard(axis), rank(axis), standard(linear)]
         if column.discrete:
             codes = column.codes()
             points = rng.normal(size=(codes.max() + 1, 8))
             rare = np.bincount(codes) < max(ATOM, len(self) / 1500)
             points[rare] = 0.0
-            spread = points[codes] - points[codes].mean(axis=0)
-            weight = 1.5 if column.vocabulary is not None else 0.5
-            targets += list((weight * spread / (spread.std() + 1e-12)).T)
+            targets += indicators(codes, points, 1.5 if column.vocabulary is not None else 0.5)
         if name == "run_time" and "walltime_req" in self.columns:
             limit = self.number("walltime_req")
             share = np.where(limit > 0, np.nan_to_num(column.values) / np.maximum(limit, 1), -1)
-            targets += [_rank(share), _standard(share >= AT_LIMIT)]
+            targets += [rank(share), standard(share >= AT_LIMIT)]
         if name == "run_time" and self.width is not None:
-            targets.append(_standard(np.nan_to_num(column.values) * self.number(self.width)))
+            targets.append(standard(np.nan_to_num(column.values) * self.number(self.width)))
         return np.column_stack(targets).astype(np.float64)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -184,15 +183,6 @@ class Training:
 def asked(name: str) -> bool:
     """Whether a column is known at submit."""
     return TraceSchema.canonical()[name].known == "submit"
-
-
-def _standard(values: NDArray[Any]) -> NDArray[np.float64]:
-    values = values.astype(np.float64)
-    return np.asarray((values - values.mean()) / (values.std() + 1e-12))
-
-
-def _rank(values: NDArray[Any]) -> NDArray[np.float64]:
-    return _standard(np.argsort(np.argsort(values, kind="stable")))
 
 
 def _disguised(column: Column, rng: np.random.Generator) -> Column:
