@@ -10,6 +10,7 @@ from gridtwin.core.errors import InputError
 from gridtwin.policy.batch.run import start_times
 from gridtwin.policy.batch.stream import from_table
 from gridtwin.policy.queueing import find
+from gridtwin.policy.rl.batched import Batched
 from gridtwin.sim import Platform, Policy, Pool, Simulation, Site, simulate, steer
 from gridtwin.sim.assemble import Rules
 from gridtwin.sim.demand import demand
@@ -95,6 +96,47 @@ def test_all_ways_to_say_who_is_next_are_one(crowded, backfill):
     np.testing.assert_array_equal(*chosen)
     if backfill == "none":
         np.testing.assert_array_equal(chosen[0], expected)
+
+
+WEIGHTS = np.array([0.9, -1.3, 0.4, 0.7, -0.2, 1.1, 0.1, 0.0])
+
+
+@njit
+def learnt(here, queue):
+    """Name the best by the eight features of the environments (`gridtwin.policy.rl.batched`)."""
+    best, most, x = 0, -np.inf, np.empty(8, np.float32)
+    for k in range(len(queue)):
+        wait, request = queue[k].wait, queue[k].request
+        x[0] = wait / (wait + 3600.0)
+        x[1] = min(np.log1p(request) / np.log1p(30 * 86400.0), 1.0)
+        x[2] = queue[k].cores / here.size
+        x[3] = wait / (wait + max(request, 1.0))
+        x[4] = here.free / here.size
+        x[5] = 1.0 if queue[k].cores <= here.free else 0.0
+        x[6] = here.waiting / (here.waiting + 128.0)
+        x[7] = 1.0
+        total = 0.0
+        for c in range(8):
+            total += WEIGHTS[c] * x[c]
+        if total > most:
+            best, most = k, total
+    return best
+
+
+@pytest.mark.parametrize("backfill", ["none", "easy"])
+def test_a_learnt_policy_does_what_it_does_in_its_environment(crowded, backfill):
+    stream = from_table(crowded, cores=256).head(150)
+    env = Batched(stream, 1, len(stream), backfill=backfill)
+    env.reset([0])
+    while not env.look.done[0]:
+        rows = env.look.obs[0].astype(np.float64)
+        total = sum(rows[:, c] * WEIGHTS[c] for c in range(8))
+        total[env.look.mask[0] == 0] = -np.inf
+        env.step([int(total.argmax())])
+    policy = Policy("learnt", "called", backfill, choose=learnt, commits=True)
+    frame = crowded.with_frame(crowded.collect()[stream.row])
+    assert (env.starts(0) > stream.submit).mean() > 0.3
+    np.testing.assert_array_equal(starts(frame, policy), env.starts(0))
 
 
 def test_the_first_that_came_is_first_come_first_served(crowded):
