@@ -158,6 +158,23 @@ def test_report(run, trace, synthetic, tmp_path):
     assert "<svg" in page
 
 
+def test_report_of_a_folder(run, trace, tmp_path):
+    assert run("simulate", "--jobs", trace, "-o", tmp_path / "sim").code == 0
+    done = run("report", tmp_path / "sim", "--json")
+    assert done.code == 0, done.err
+    assert done.json["report"] == str(tmp_path / "sim" / "report.html")
+    assert "Job by job" in (tmp_path / "sim" / "report.html").read_text()
+
+
+def test_report_needs_a_folder_of_results_or_traces(run, trace, tmp_path):
+    done = run("report", tmp_path)
+    assert done.code == 1
+    assert "neither spec.json nor summary.json" in done.err
+    assert run("report").code == 2
+    assert run("report", "--train", trace).code == 2
+    assert run("report", tmp_path, "--train", trace).code == 2
+
+
 def test_demo_on_a_file(run, trace, tmp_path):
     done = run("demo", "--data", trace, "--samples", 2, "-o", tmp_path, "--json")
     assert done.code == 0, done.err

@@ -139,3 +139,23 @@ def test_scenarios_that_cannot_be_run_are_refused(run, tmp_path, monkeypatch, op
     assert message in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "run").exists()
+
+
+def test_data_are_placed_while_jobs_run(run, grid, data):
+    done = run(
+        *("simulate", "--jobs", data / "jobs.parquet", "--platform", grid, "--policy", "fcfs"),
+        *("--replicas", data / "replicas.parquet", "--placement", "popularity+lru"),
+        *("--placement-every", 0.05, "-o", data / "placed", "--json"),
+    )
+    told = json.loads((data / "placed" / "placement.json").read_text(encoding="utf-8"))
+    copies = pl.read_parquet(data / "placed" / "copies.parquet")
+    assert told["figures"]["copies"] == copies.drop_nulls("end").height > 0
+    assert set(told["figures"]) == set(told["definitions"])
+    assert any("placement popularity+lru" in note for note in done.json["notes"])
+    assert (data / "placed" / "jobs.parquet").exists()
+    wrong = run(
+        *("simulate", "--jobs", data / "jobs.parquet", "--platform", grid, "--policy", "fcfs"),
+        *("--placement", "prefech", "-o", data / "wrong"),
+    )
+    assert wrong.code == 2
+    assert "did you mean 'prefetch'" in wrong.err

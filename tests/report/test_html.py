@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import polars as pl
 import pytest
@@ -12,38 +11,15 @@ from gridtwin.sim import Platform, simulate
 from gridtwin.trace import JobTable, Provenance
 from gridtwin.trace.readers import read
 
-LOADING = ("src", "srcset", "poster", "data", "action", "background")
 
+@pytest.fixture(scope="module")
+def report(read_page):
+    def write(folder, real, synthetic, **more):
+        path = write_report(folder, title="A trace", real=real, synthetic=synthetic, **more)
+        text = path.read_text(encoding="utf-8")
+        return read_page(text), text
 
-class Page(HTMLParser):
-    """Collects tags, what they would load, ids and the text of a page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.loads, self.links, self.ids, self.text = [], [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value)
-            if name in LOADING or name.startswith("on"):
-                self.loads.append((tag, name, value))
-            if name.endswith("href"):
-                self.links.append(value)
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def words(self):
-        return " ".join(" ".join(self.text).split())
-
-
-def report(folder, real, synthetic, **more):
-    path = write_report(folder, title="A trace", real=real, synthetic=synthetic, **more)
-    text = path.read_text(encoding="utf-8")
-    return Page(text), text
+    return write
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +35,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def full(folder, jobs, other, evaluation):
+def full(folder, jobs, other, evaluation, report):
     simulations = {"real": simulate(jobs, cores=256), "synthetic": simulate(other, cores=256)}
     return report(
         folder,
@@ -119,7 +95,7 @@ def test_the_page_is_small_and_the_charts_lie_beside_it(full, folder):
     assert {"cdf_wait.svg", "fidelity.svg", "arrivals_hour_of_week.svg"} <= names
 
 
-def test_columns_curves_and_intervals_are_on_the_page(tmp_path, jobs, other):
+def test_columns_curves_and_intervals_are_on_the_page(tmp_path, jobs, other, report):
     judged = evaluate(jobs, [other, other], jobs, 256, shadow=lambda half, _: half)
     page, _ = report(tmp_path, jobs, other, evaluation=judged)
     words = page.words()
@@ -130,14 +106,14 @@ def test_columns_curves_and_intervals_are_on_the_page(tmp_path, jobs, other):
     assert "Mean wait, EASY, machine x 0.8" in words
 
 
-def test_the_same_input_gives_the_same_page(tmp_path, jobs, other):
+def test_the_same_input_gives_the_same_page(tmp_path, jobs, other, report):
     few = [jobs.with_frame(j.collect(["job_id", "run_time", "queue"])) for j in (jobs, other)]
     _, first = report(tmp_path / "a", *few)
     _, second = report(tmp_path / "b", *few)
     assert first == second
 
 
-def test_what_users_name_things_is_text_never_markup(tmp_path, jobs):
+def test_what_users_name_things_is_text_never_markup(tmp_path, jobs, read_page):
     evil = '<script>alert("x")</script><img src=x onerror=y> &amp; {{ 7 * 7 }}'
     frame = jobs.collect().with_columns(
         queue=pl.when(pl.col("queue") == "long").then(pl.lit(evil)).otherwise("queue"),
@@ -155,7 +131,7 @@ def test_what_users_name_things_is_text_never_markup(tmp_path, jobs):
         simulations={evil: simulate(named, cores=256)},
     )
     text = path.read_text(encoding="utf-8")
-    page = Page(text)
+    page = read_page(text)
     assert "script" not in page.tags
     assert page.loads == []
     assert evil in page.words()
@@ -163,7 +139,7 @@ def test_what_users_name_things_is_text_never_markup(tmp_path, jobs):
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_tiny_synthetic_traces(tmp_path, jobs, n):
+def test_tiny_synthetic_traces(tmp_path, jobs, n, report):
     few = jobs.with_frame(jobs.collect().head(n))
     simulations = {"real": simulate(jobs, cores=256), "synthetic": simulate(few, cores=256)}
     page, _ = report(tmp_path, jobs, few, simulations=simulations)
@@ -171,7 +147,7 @@ def test_tiny_synthetic_traces(tmp_path, jobs, n):
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_tiny_real_traces(tmp_path, jobs, n):
+def test_tiny_real_traces(tmp_path, jobs, n, report):
     few = jobs.with_frame(jobs.collect().head(n))
     simulations = {"real": simulate(few, cores=256), "synthetic": simulate(few, cores=256)}
     page, _ = report(tmp_path, few, few, simulations=simulations)
@@ -186,7 +162,7 @@ def test_tiny_real_traces(tmp_path, jobs, n):
         ["run_time", "end_time", "cores_req", "group", "queue"],
     ],
 )
-def test_missing_columns_only_leave_out_their_charts(tmp_path, jobs, missing):
+def test_missing_columns_only_leave_out_their_charts(tmp_path, jobs, missing, report):
     frame = jobs.collect().drop(missing)
     less = JobTable.from_frame(frame)
     page, _ = report(tmp_path, less, jobs, figures=())
@@ -194,18 +170,18 @@ def test_missing_columns_only_leave_out_their_charts(tmp_path, jobs, missing):
     assert not (tmp_path / "figures").exists()
 
 
-def test_a_table_of_ids_alone_still_makes_a_page(tmp_path):
+def test_a_table_of_ids_alone_still_makes_a_page(tmp_path, report):
     table = JobTable.from_frame(pl.DataFrame({"job_id": ["1", "2"]}))
     page, _ = report(tmp_path, table, table)
     assert "Jobs 2 2" in page.words()
 
 
-def test_no_synthetic_trace_is_not_called_one(tmp_path, jobs):
+def test_no_synthetic_trace_is_not_called_one(tmp_path, jobs, report):
     page, _ = report(tmp_path, jobs, ())
     assert "contains synthetic data" not in page.words()
 
 
-def test_many_sites_stay_readable(tmp_path, jobs):
+def test_many_sites_stay_readable(tmp_path, jobs, report):
     site = [f"site-{i % 150:03d}" for i in range(len(jobs))]
     frame = jobs.collect(["job_id", "run_time"]).with_columns(site=pl.Series(site))
     many = JobTable.from_frame(frame)
@@ -215,7 +191,7 @@ def test_many_sites_stay_readable(tmp_path, jobs):
     assert len(text) < 1_500_000
 
 
-def test_simulated_sites_are_told_from_one_machine(tmp_path, jobs):
+def test_simulated_sites_are_told_from_one_machine(tmp_path, jobs, report):
     names = pl.Series(["a", "b", "c"] * 100)
     sited = jobs.with_frame(jobs.collect().with_columns(site=names))
     platform = Platform.observed(sited)
@@ -230,7 +206,7 @@ def test_simulated_sites_are_told_from_one_machine(tmp_path, jobs):
     assert "the same simulated machine" in page.words()
 
 
-def test_nulls_and_infinities_are_counted_not_drawn(tmp_path, jobs):
+def test_nulls_and_infinities_are_counted_not_drawn(tmp_path, jobs, report):
     half = pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col("run_time"))
     frame = jobs.collect(["job_id", "run_time"]).with_columns(
         run_time=half, wait_time=pl.lit(float("inf"))
@@ -239,14 +215,14 @@ def test_nulls_and_infinities_are_counted_not_drawn(tmp_path, jobs):
     assert "Without a value: real 50 %, synthetic 0 %." in page.words()
 
 
-def test_constant_columns_are_named_instead_of_drawn(tmp_path, jobs):
+def test_constant_columns_are_named_instead_of_drawn(tmp_path, jobs, report):
     few = jobs.collect(["job_id", "status"])
     same = jobs.with_frame(few.with_columns(cores_req=pl.lit(1, dtype=pl.Int64)))
     page, _ = report(tmp_path, same, same)
     assert "Cores requested: always 1" in page.words()
 
 
-def test_dropped_rows_are_told_by_reason(tmp_path, jobs):
+def test_dropped_rows_are_told_by_reason(tmp_path, jobs, report):
     origin = replace(jobs.provenance, rows_read=310, dropped={"no submit time": 10, "other": 0})
     few = JobTable(jobs.frame.select("job_id"), origin)
     page, _ = report(tmp_path, few, JobTable(few.frame))
@@ -254,7 +230,7 @@ def test_dropped_rows_are_told_by_reason(tmp_path, jobs):
     assert "10 no submit time." in page.words()
 
 
-def test_simulations_are_summed_up_in_units_that_people_read(tmp_path, jobs):
+def test_simulations_are_summed_up_in_units_that_people_read(tmp_path, jobs, report):
     few = jobs.with_frame(jobs.collect(["job_id", "submit_time", "run_time", "cores_req"]))
     result = simulate(few, cores=64, policy="fcfs")
     page, _ = report(tmp_path, few, few, simulations={"real": result}, figures=())
@@ -266,7 +242,7 @@ def test_simulations_are_summed_up_in_units_that_people_read(tmp_path, jobs):
 
 
 @pytest.mark.slow
-def test_a_report_of_a_real_trace_is_small(tmp_path, data_dir):
+def test_a_report_of_a_real_trace_is_small(tmp_path, data_dir, report):
     theta = read(data_dir / "alcf" / "theta.csv.gz")
     simulations = {
         "real": simulate(theta, cores=281_088),

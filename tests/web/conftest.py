@@ -87,16 +87,13 @@ class Server:
 def server(runs):
     """``gridtwin serve RUNS --allow-run`` on a free port."""
     command = [sys.executable, "-m", "gridtwin", "serve", str(runs), "--port", "0", "--allow-run"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy()
-    )
-    address = process.stdout.readline().strip()
-    said = process.stderr.readline()
-    found = re.fullmatch(r"token: (\S+)\n", said)
-    assert found, said + process.stderr.read()
-    try:
-        yield Server(process, address, found[1])
-    finally:
-        if process.poll() is None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=os.environ.copy(), **pipes) as process:
+        try:
+            address = process.stdout.readline().strip()
+            said = process.stderr.readline()
+            found = re.fullmatch(r"token: (\S+)\n", said)
+            assert found, said
+            yield Server(process, address, found[1])
+        finally:
             process.kill()
-            process.communicate()

@@ -145,7 +145,8 @@ def test_a_simulation_is_played_steered_and_ended(server):
     live = started(server, records="jobs.parquet", platform="machine", cores=128, paused=True)
     told = until(server, live, lambda told: told["state"] == "paused")
     assert told["jobs"] == 300
-    assert told["sites"] == [{"name": "machine", "cores": 128}]
+    sites = httpx2.get(f"{server.address}api/live/{live}").json()["sites"]
+    assert sites == [{"name": "machine", "cores": 128}]
     assert act(server, live, do="speed", value=3600.0) == 200
     assert act(server, live, do="play") == 200
     told = until(server, live, lambda told: told["now"]["running"] > 0)

@@ -53,6 +53,13 @@ def command(
         str | None,
         typer.Option(help="How jobs are sent to sites: least_loaded, data_local, mct, recorded…"),
     ] = None,
+    placement: Annotated[
+        str | None,
+        typer.Option(help="How data are placed: popularity, hot_set, prefetch, prefetch+lru…"),
+    ] = None,
+    placement_every: Annotated[
+        float, typer.Option(min=0.001, help="Hours from one decision on placement to the next.")
+    ] = 6.0,
     failures: Annotated[
         Path | None, typer.Option(help="How often and in which ways jobs fail, TOML or JSON.")
     ] = None,
@@ -122,15 +129,22 @@ def command(
         found = _scenario(source, platform, datasets, workloads, origin or [], seed)
         table, told = found.jobs, found.notes
         asked = {"platform": found.platform, "work": found.work}
-    result = gridtwin.simulate(
-        table,
-        policy=policy,
-        broker=cast("Broker | None", broker),  # simulate checks it
-        seed=seed,
-        faults=_faults(failures, failure_rate, retries, outages),
-        limit=limit,
-        **asked,
-    )
+    asked |= {
+        "broker": cast("Broker | None", broker),  # simulate checks it
+        "seed": seed,
+        "faults": _faults(failures, failure_rate, retries, outages),
+        "limit": limit,
+    }
+    if placement is None:
+        result = gridtwin.simulate(table, policy=policy, **asked)
+    else:
+        from gridtwin.policy.placing import simulate_with_placement
+
+        every = 3600.0 * placement_every
+        placed = simulate_with_placement(table, placement, every=every, queueing=policy, **asked)
+        placed.save(output)
+        result = placed.result
+        told += tuple(f"{name}: {value}" for name, value in placed.figures.items())
     result = replace(result, notes=(*told, *result.notes))
     result.save(output, formats=chosen)
     _print(result, f"{source} under {result.policy}", source, output, as_json)

@@ -25,6 +25,12 @@ Workers = Annotated[int, typer.Option(min=0, help="Of processes and ray; 0: one 
 Shard = Annotated[
     str, typer.Option(help="i/n: only the i-th of n parts of the runs; 'merge' joins the folders.")
 ]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, file_okay=False, help="Where the study's paths start from, if that has moved."
+    ),
+]
 
 
 @app.command()
@@ -55,13 +61,14 @@ def run(
     executor: Kinds = "serial",
     workers: Workers = 0,
     shard: Shard = "1/1",
+    root: Root = None,
     as_json: Json = False,
 ) -> None:
     """Run a study file into a folder, or repeat the study of a folder in another one."""
     from gridtwin.study import run as study_run
     from gridtwin.study.spec import load
 
-    spec = load(study)
+    spec = load(study, root=root)
     source = study / "study.toml" if study.is_dir() else study
     folder = output or Path("runs") / (f"{study.name}-again" if study.is_dir() else study.stem)
     text = source.read_text(encoding="utf-8") if source.is_file() else None
@@ -69,6 +76,7 @@ def run(
         study_run.run(
             spec, folder, executor=chosen, shard=_shard(shard), progress=_progress(), text=text
         )
+    _page(folder)
     _summary(folder, as_json)
 
 
@@ -78,13 +86,17 @@ def resume(
     executor: Kinds = "serial",
     workers: Workers = 0,
     shard: Shard = "1/1",
+    root: Root = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was stopped, at whatever moment."""
     from gridtwin.study import run as study_run
 
     with _executor(executor, workers) as chosen:
-        study_run.resume(folder, executor=chosen, shard=_shard(shard), progress=_progress())
+        study_run.resume(
+            folder, executor=chosen, shard=_shard(shard), progress=_progress(), root=root
+        )
+    _page(folder)
     _summary(folder, as_json)
 
 
@@ -101,6 +113,7 @@ def merge(
     from gridtwin.study import run as study_run
 
     study_run.merge(folders, output)
+    _page(output)
     _summary(output, as_json)
 
 
@@ -172,6 +185,14 @@ def _labels(found: "Folder") -> dict[str, str]:
     return {scenario.id: scenario.label for scenario in found.scenarios}
 
 
+def _page(folder: Path) -> None:
+    """Write the study's page into its folder."""
+    from gridtwin.report import write_study_report
+    from gridtwin.study.folder import Folder
+
+    say(f"report: {write_study_report(Folder.open(folder), folder / 'report.html')}")
+
+
 def _summary(folder: Path, as_json: bool) -> None:
     """Tell how far a study is, the first metrics of each scenario, and what moves them."""
     import polars as pl
@@ -179,7 +200,8 @@ def _summary(folder: Path, as_json: bool) -> None:
     from gridtwin.study.folder import Folder
 
     found = Folder.open(folder)
-    spec, done = found.spec, len(found.finished)
+    spec, ready = found.spec, set(found.finished)
+    done = len(ready)
     if as_json:
         told: dict[str, Any] = {"name": spec.name, "output": str(folder), "done": done}
         told |= {"runs": found.total, "base": spec.base, "scenarios": _labels(found)}
@@ -194,7 +216,9 @@ def _summary(folder: Path, as_json: bool) -> None:
     for scenario, note, runs in found.notes.head(10).iter_rows():
         say(f"note: {spec.by_id[scenario].label}, {runs} runs: {note}")
     if not found.complete:
-        say(f"{found.total - done} runs are missing: gridtwin study resume {folder}")
+        missing = [f"{name}-{seed}" for name, seed in spec.runs if (name, seed) not in ready]
+        some = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
+        say(f"{len(missing)} runs are missing ({some}): gridtwin study resume {folder}")
 
 
 def _comparison(found: "Folder", rows: "pl.DataFrame", metric: str) -> None:

@@ -17,6 +17,7 @@ from gridtwin.core.errors import InputError
 from gridtwin.policy.batch.run import Compat, start_times
 from gridtwin.policy.batch.stream import Stream, rlscheduler_starts
 from gridtwin.policy.queueing import splitting
+from gridtwin.policy.rl import saved
 from gridtwin.sim.policies import Backfill
 from gridtwin.trace.derive import bounded_slowdown, offered_load
 
@@ -111,8 +112,12 @@ def named(policies: Sequence[str], backfill: Backfill = "none") -> list[str]:
     """Return names with backfilling, which `backfill` gives to those that say nothing of it."""
     whole = []
     for name in policies:
-        splitting(name)  # an unknown one is told at once
-        plain = "+" in name or backfill == "none" or name in ("easy", "conservative")
+        (saved.splitting if name.startswith(saved.PREFIX) else splitting)(name)  # tell at once
+        plain = (
+            name.rpartition("+")[2] in get_args(Backfill)
+            or backfill == "none"
+            or name in ("easy", "conservative")
+        )
         whole.append(name if plain else f"{name}+{backfill}")
     if len(set(whole)) < len(whole):
         raise InputError(f"a policy is named twice in {', '.join(whole)}; name each once")
@@ -137,7 +142,7 @@ def compare(
     Parameters
     ----------
     policies
-        Names as ``sjf`` or ``f1+easy``.
+        Names as ``sjf`` or ``f1+easy``, or ``learnt:FOLDER`` (`gridtwin.policy.rl.saved`).
     baseline
         One of them; by default the first.
     protocol
@@ -210,16 +215,7 @@ def figures(
 
     Utilization is always of all jobs.
     """
-    queueing, backfill = splitting(policy)
-    start = start_times(
-        stream,
-        queueing,
-        first=first,
-        length=length,
-        backfill=backfill,
-        compat=compat,
-        commit=commit,
-    )
+    start = _starts(stream, policy, first, length, compat, commit)
     jobs = first[:, None] + np.arange(length)
     run, submit = stream.run[jobs], stream.submit[jobs]
     until = start.max(1) if compat else (start + run).max(1)
@@ -239,6 +235,34 @@ def figures(
         "worst_user": users[1],
         "fairness": users[2],
     }
+
+
+def _starts(
+    stream: Stream,
+    policy: str,
+    first: NDArray[np.int64],
+    length: int,
+    compat: Compat | None,
+    commit: bool,
+) -> NDArray[np.float64]:
+    if not policy.startswith(saved.PREFIX):
+        queueing, backfill = splitting(policy)
+        return start_times(
+            stream,
+            queueing,
+            first=first,
+            length=length,
+            backfill=backfill,
+            compat=compat,
+            commit=commit,
+        )
+    learnt, backfill = saved.splitting(policy)
+    if compat or (commit and learnt.form == "priority"):
+        raise InputError(
+            f"{policy} decides anew at each event, with clean semantics; compare it without "
+            "--commit and not by the published protocol"
+        )
+    return learnt.start_times(stream, first, length, backfill=backfill)
 
 
 def _by_user(

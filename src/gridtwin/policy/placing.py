@@ -1,6 +1,8 @@
 """Place data while a simulation runs: look every so often, order copies, count what they cost."""
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import thread_time
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from gridtwin.core.errors import InputError
+from gridtwin.core.files import writing
 from gridtwin.policy.data_view import DataView
 from gridtwin.policy.placement import Placer, Step, placement
 from gridtwin.sim.assemble import Rules
@@ -59,6 +62,14 @@ class Placed:
     not arrived when the simulation ended)."""
     figures: dict[str, float | None]
     """See `DEFINITIONS`."""
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``copies.parquet`` and ``placement.json``, beside what the result writes."""
+        with writing(Path(folder) / "copies.parquet") as path:
+            self.copies.write_parquet(path)
+        document = {"figures": self.figures, "definitions": DEFINITIONS}
+        with writing(Path(folder) / "placement.json") as path:
+            path.write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def order(run: Simulation, steps: list[Step], now: float) -> list[Order]:

@@ -59,6 +59,7 @@ def distribution(
         Title of the vertical axis.
     """
     names = frame["trace"].to_list()
+    several = len(set(names)) > 1
     kind: Literal["linear", "log"] = "linear" if axis == "linear" else "log"
     ends = np.array([frame["x"].min(), frame["x"].max()], dtype=np.float64)
     if ends[0] == ends[1]:  # an axis needs a width
@@ -79,8 +80,8 @@ def distribution(
                 scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(format="%", tickCount=5),
             ),
-            color=trace_color(names),
-            strokeDash=trace_dash(names),
+            color=trace_color(names, legend=several),
+            strokeDash=trace_dash(names, legend=several),
         )
         .properties(width=NARROW, height=190)
     )

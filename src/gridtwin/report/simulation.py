@@ -313,7 +313,7 @@ def _gantt(run: Run) -> list[Figure]:
         *(((pl.col(c) - begin) / size).round(4).alias(n) for n, c in times.items()),
     ).with_columns(kind=kind)
     chart = study_charts.gantt(frame, names, unit=unit)
-    return [Figure("gantt", "gantt", f"Jobs by {by}", caption, chart, size="wide")]
+    return [Figure("job_by_job", "gantt", f"Jobs by {by}", caption, chart, size="wide")]
 
 
 def _kinds(jobs: pl.DataFrame) -> tuple[str, pl.Series, list[str]]:

@@ -26,7 +26,9 @@ DAY = 86400.0
 MOST_PANELS = 6
 MOST_LINES = 6
 MOST_DRAWN = 24
-POINTS = 200
+MOST_POINTS = 200
+MOST_ROWS = 4800
+"""Of a chart's frame; Altair takes 5000."""
 _UNITS = {"s": ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s")),
           "bytes": ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1.0, "B"))}  # fmt: skip
 
@@ -89,6 +91,7 @@ def write_study_report(folder: "Folder", path: Path | str) -> Path:
             sections=shown,
             tables=tables,
             metrics=study_tables.by_metric(view) if view.rows else [],
+            constant=study_tables.constant(view) if view.rows else [],
             notes=_notes(view),
             provenance=_provenance(view),
         )
@@ -166,7 +169,8 @@ def _timelines(view: View) -> list[Figure]:
     panels = panels[:MOST_PANELS]
     last = float(everything["time_s"].max())  # type: ignore[arg-type]
     first = float(everything["time_s"].min())  # type: ignore[arg-type]
-    grid = np.linspace(first, last, POINTS)
+    points = min(MOST_POINTS, MOST_ROWS // (len(lines) * len(panels)))
+    grid = np.linspace(first, last, points)
     figures = []
     for column, title, axis in (
         ("queued", "Jobs waiting", "Jobs waiting"),

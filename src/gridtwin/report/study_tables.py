@@ -7,11 +7,13 @@ from gridtwin.report.numbers import NONE, count, number, percent, quantity, sign
 from gridtwin.report.page import Cell, Line, Table
 from gridtwin.report.study_words import View, between, words
 
-__all__ = ["by_metric", "drifts", "effects", "side_by_side", "sites"]
+__all__ = ["by_metric", "constant", "drifts", "effects", "side_by_side", "sites"]
 
 MOST_ROWS = 60
 """Scenarios of a table; of more the base and the two ends are told."""
 MOST_SITES = 30
+LEAST_SHARE = 0.01
+"""Of the variance: an axis that explains less is no row of the effects."""
 
 
 def side_by_side(view: View) -> Table:
@@ -40,9 +42,13 @@ def _cell(view: View, scenario: str, metric: str) -> Cell:
 
 
 def by_metric(view: View) -> list[tuple[str, str, Table]]:
-    """Return title, definition and table of each metric: every scenario, the best mean first."""
+    """Return title, definition and table of each metric that is not the same in all scenarios.
+
+    The best mean is first.
+    """
     found = []
-    for metric, about in view.metrics.items():
+    for metric in view.varying:
+        about = view.metrics[metric]
         mine = view.folder.comparison.filter(pl.col("metric") == metric)
         mine = mine.sort("mean", descending=about.goal == "max", maintain_order=True)
         rows = [_scenario(view, row) for row in mine.iter_rows(named=True)]
@@ -54,6 +60,16 @@ def by_metric(view: View) -> list[tuple[str, str, Table]]:
         caption = f"{title}: all scenarios" + ("" if left <= 0 else ", the ends of the list")
         head = ["Scenario", "Mean", "Change", "95 % interval", "Ratio", "Wins", "Seeds"]
         found.append((title, about.definition, Table(caption, head, rows)))
+    return found
+
+
+def constant(view: View) -> list[str]:
+    """Return the metrics that are the same in all scenarios, with their values."""
+    found = []
+    for metric, about in view.metrics.items():
+        if metric not in view.varying:
+            mean = view.rows[view.base.id, metric]["mean"]
+            found.append(f"{words(metric)} {quantity(mean, about.unit)}")
     return found
 
 
@@ -85,7 +101,7 @@ def effects(view: View) -> Table | None:
     rows = []
     frame = view.folder.sensitivity.filter(~pl.col("axis").is_in(["seed", "together"]))
     for row in frame.iter_rows(named=True):
-        if row["metric"] not in view.metrics or not row["effect"]:
+        if row["metric"] not in view.metrics or row["share"] < LEAST_SHARE:
             continue
         unit = view.metrics[row["metric"]].unit
         interval = ""
@@ -101,7 +117,15 @@ def effects(view: View) -> Table | None:
         ]
         rows.append(Line(words(row["metric"]).capitalize(), cells))
     head = ["Metric", "Axis", "Variance explained", "Largest difference", "Lowest", "Highest"]
-    return Table("What each axis moves, on average over all others", head, rows) if rows else None
+    return (
+        Table(
+            "What an axis moves on average over all others, where it explains 1 % or more",
+            head,
+            rows,
+        )
+        if rows
+        else None
+    )
 
 
 def sites(view: View) -> tuple[Table, pl.DataFrame] | None:

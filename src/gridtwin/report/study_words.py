@@ -54,14 +54,21 @@ class View:
         return {name: METRICS[name] for name in self.folder.spec.metrics if name in there}
 
     @cached_property
+    def varying(self) -> list[str]:
+        """The metrics that differ between scenarios; all where there is but one."""
+        frame = self.folder.comparison.group_by("metric").agg(
+            (pl.col("mean").max() > pl.col("mean").min())
+            | (pl.col("low") < 0).any()
+            | (pl.col("high") > 0).any()
+        )
+        differs = dict(frame.iter_rows())
+        one = len(self.folder.scenarios) == 1
+        return [n for n in self.metrics if one or differs[n]]
+
+    @cached_property
     def main(self) -> list[str]:
         """The metrics of the verdict: with a better side and not the same in all scenarios."""
-        spread = dict(
-            self.folder.comparison.group_by("metric")
-            .agg((pl.col("mean").max() > pl.col("mean").min()) | (pl.len() == 1))
-            .iter_rows()
-        )
-        judged = [n for n, m in self.metrics.items() if m.goal != "none" and spread[n]]
+        judged = [name for name in self.varying if self.metrics[name].goal != "none"]
         judged.sort(key=lambda name: _MAIN.index(name) if name in _MAIN else len(_MAIN))
         return (judged or list(self.metrics))[:MOST_MAIN]
 
@@ -220,7 +227,9 @@ def _elsewhere(view: View) -> list[str]:
     name = view.choice[here.id]
     changes = [(n, view.choice[s.id]) for n, s in best.items() if s and view.choice[s.id] != name]
     if not changes:
-        return [f"By {words(metric)}, {name} stays best in all {len(others)} circumstances."]
+        return [
+            f"By {words(metric)}, {name} stays best in each of the {len(others)} circumstances."
+        ]
     listed = "; ".join(f"{choice} with '{where}'" for where, choice in changes[:4])
     return [f"By {words(metric)}, {name} is not best everywhere: {listed}."]
 

@@ -83,7 +83,8 @@ def trace_color(traces: Sequence[str], *, legend: bool = True, symbol: str = "st
 def trace_dash(traces: Sequence[str], *, legend: bool = True) -> alt.StrokeDash:
     """Return the dash channel: real lines are solid, others dashed, for print."""
     domain = ordered(traces)
-    dashes = [DASHES.get(trace, [2, 2]) for trace in domain]
+    other = [2, 2] if len(domain) > 1 else [1, 0]
+    dashes = [DASHES.get(trace, other) for trace in domain]
     guide = alt.Legend(title=None, orient="top", symbolType="stroke")
     return alt.StrokeDash(
         "trace:N", scale=alt.Scale(domain=domain, range=dashes), legend=guide if legend else None
@@ -111,7 +112,13 @@ def styled(chart: Chart) -> Chart:
             domainColor="#999",
             tickColor="#999",
         )
-        .configure_legend(labelFontSize=12, labelColor=grey, symbolStrokeWidth=2.5, symbolSize=220)
+        .configure_legend(
+            labelFontSize=12,
+            labelColor=grey,
+            titleColor=grey,
+            symbolStrokeWidth=2.5,
+            symbolSize=220,
+        )
         .configure_header(labelFontSize=12, labelColor=grey, title=None)
     )
     return look

@@ -21,14 +21,19 @@ from gridtwin.web.shapes import (
     LiveList,
     LiveState,
     Problem,
+    Question,
     RunDetail,
     RunList,
     Start,
+    StudyFile,
+    StudyList,
+    StudyState,
     Timeline,
     Token,
 )
+from gridtwin.web.whatif import Studies, study_file
 
-__all__ = ["router"]
+__all__ = ["compared", "router"]
 
 
 def _problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -51,6 +56,8 @@ RunPath = Annotated[
     str, Query(min_length=1, max_length=1000, description="Folder, relative to the served one.")
 ]
 
+Scenario = Annotated[str | None, Query(max_length=500, description="Of a study: id or label.")]
+
 
 def _root(request: Request) -> Path:
     root: Path = request.app.state.root
@@ -62,6 +69,11 @@ def _lives(request: Request) -> Lives:
     return lives
 
 
+def _studies(request: Request) -> Studies:
+    studies: Studies = request.app.state.studies
+    return studies
+
+
 def _live(id: str, request: Request) -> Live:
     found = _lives(request).all.get(id)
     if found is None:
@@ -70,6 +82,7 @@ def _live(id: str, request: Request) -> Live:
 
 
 Root = Annotated[Path, Depends(_root)]
+AllStudies = Annotated[Studies, Depends(_studies)]
 AllLives = Annotated[Lives, Depends(_lives)]
 OneLive = Annotated[Live, Depends(_live)]
 
@@ -104,12 +117,12 @@ def list_runs(root: Root) -> RunList:
 
 
 @router.get("/run", responses=_MISSING)
-def show_run(path: RunPath, root: Root) -> RunDetail:
-    """Tell what a run folder holds."""
-    run = folders.find(root, path)
+def show_run(path: RunPath, root: Root, scenario: Scenario = None) -> RunDetail:
+    """Tell what a run folder holds; of a study, one scenario, by default the base."""
+    run = folders.find(root, path, scenario)
     return RunDetail(
         **run.item().model_dump(),
-        scenarios=[],
+        scenarios=[] if run.study is None else [one.label for one in run.study.scenarios],
         figures=run.figures(),
         facts=run.facts(),
         notes=run.notes(),
@@ -117,15 +130,22 @@ def show_run(path: RunPath, root: Root) -> RunDetail:
 
 
 @router.get("/timeline", responses=_MISSING)
-def show_timeline(path: RunPath, root: Root) -> Timeline:
+def show_timeline(path: RunPath, root: Root, scenario: Scenario = None) -> Timeline:
     """Tell the state of a run's sites over time."""
-    return folders.find(root, path).timeline()
+    return folders.find(root, path, scenario).timeline()
 
 
 @router.get("/compare", responses=_MISSING)
-def compare(first: RunPath, second: RunPath, root: Root) -> Comparison:
-    """Put two runs side by side."""
-    return compared(folders.find(root, first), folders.find(root, second))
+def compare(
+    first: RunPath,
+    second: RunPath,
+    root: Root,
+    first_scenario: Scenario = None,
+    second_scenario: Scenario = None,
+) -> Comparison:
+    """Put two runs, or scenarios of studies, side by side."""
+    one = folders.find(root, first, first_scenario)
+    return compared(one, folders.find(root, second, second_scenario))
 
 
 def compared(one: folders.Run, other: folders.Run) -> Comparison:
@@ -150,9 +170,35 @@ def compared(one: folders.Run, other: folders.Run) -> Comparison:
     return Comparison(
         first=one.item(),
         second=other.item(),
+        labels=[one.label, other.label],
         figures=rows,
         timelines=[one.timeline(), other.timeline()],
     )
+
+
+@router.get("/studies")
+def list_studies(studies: AllStudies) -> StudyList:
+    """List the studies that were started here."""
+    return StudyList(studies=studies.shapes())
+
+
+@router.post(
+    "/studies",
+    dependencies=[Depends(may_run)],
+    responses=_STEERS | _MISSING,
+    status_code=HTTPStatus.CREATED,
+)
+async def start_study(question: Question, studies: AllStudies, root: Root) -> StudyState:
+    """Write a study file and run it in a process of its own."""
+    if question.records is not None and not folders.inside(root, question.records).is_file():
+        raise folders.MissingError(f"{question.records!r} is no file")
+    return await studies.start(question)
+
+
+@router.post("/studies/check", dependencies=[Depends(may_run)], responses=_STEERS)
+def check_study(question: Question) -> StudyFile:
+    """Tell the study file that a question would be."""
+    return StudyFile(text=study_file(question))
 
 
 @router.get("/choices")
@@ -224,4 +270,4 @@ async def watch(live: OneLive, lives: AllLives) -> StreamingResponse:
         raise HTTPException(
             HTTPStatus.CONFLICT, f"{live.watchers} look on already; close another page"
         )
-    return StreamingResponse(stream(live, lives), media_type="text/event-stream")
+    return StreamingResponse(stream(live), media_type="text/event-stream")

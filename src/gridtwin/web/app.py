@@ -18,6 +18,7 @@ from gridtwin.web.guard import Guard, Keys
 from gridtwin.web.live import BusyError, Limits, Lives
 from gridtwin.web.runs import MissingError
 from gridtwin.web.shapes import Problem
+from gridtwin.web.whatif import Studies
 
 __all__ = ["make_app"]
 
@@ -48,6 +49,7 @@ def make_app(root: Path, *, token: str | None = None, limits: Limits | None = No
             with suppress(asyncio.CancelledError):
                 await sweeper
             await app.state.lives.close()
+            await app.state.studies.close()
 
     app = FastAPI(
         title="gridtwin",
@@ -61,6 +63,7 @@ def make_app(root: Path, *, token: str | None = None, limits: Limits | None = No
     app.state.root = root
     app.state.keys = Keys(token)
     app.state.lives = Lives(root, limits)
+    app.state.studies = Studies(root)
     app.include_router(api.router)
     app.include_router(pages.router)
     app.add_exception_handler(RequestValidationError, _invalid)

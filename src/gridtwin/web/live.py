@@ -269,12 +269,12 @@ class Lives:
         live.finish("failed", f"its process ended with code {code}")
 
 
-async def stream(live: Live, lives: Lives) -> AsyncIterator[str]:
-    """Yield what a simulation does as server-sent events until it, or the server, is over."""
+async def stream(live: Live) -> AsyncIterator[str]:
+    """Yield what a simulation does as server-sent events until it is over."""
     live.watchers += 1
     cursor = (-1, 0)
     try:
-        while not lives.closing:
+        while True:
             changed = live.changed
             frame, cursor = live.frame(cursor)
             yield f"data: {frame}\n\n"
@@ -282,7 +282,7 @@ async def stream(live: Live, lives: Lives) -> AsyncIterator[str]:
                 yield "event: over\ndata: {}\n\n"
                 return
             await asyncio.sleep(_GAP)
-            while not changed.is_set() and not lives.closing:
+            while not changed.is_set():
                 try:
                     await asyncio.wait_for(changed.wait(), _BEAT)
                 except TimeoutError:

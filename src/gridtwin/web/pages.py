@@ -20,12 +20,13 @@ from gridtwin.web.runs import MissingError
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-_STATIC = {"live.js": "text/javascript", "page.js": "text/javascript"}
+_STATIC = dict.fromkeys(("live.js", "page.js", "whatif.js"), "text/javascript")
 _REPORT = (
     "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "frame-ancestors 'none'"
 )
 """A report is a file that somebody wrote: it is shown, but runs nothing and asks for nothing."""
+Scenario = Annotated[str | None, Query(max_length=500)]
 Path_ = Annotated[str, Query(min_length=1, max_length=1000)]
 
 
@@ -70,9 +71,9 @@ def _page(name: str, request: Request, **what: Any) -> HTMLResponse:  # noqa: AN
     return HTMLResponse(text)
 
 
-def _run(request: Request, path: str) -> folders.Run:
+def _run(request: Request, path: str, scenario: str | None = None) -> folders.Run:
     try:
-        return folders.find(request.app.state.root, path)
+        return folders.find(request.app.state.root, path, scenario)
     except MissingError as error:
         raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from error
 
@@ -86,30 +87,47 @@ def index(request: Request) -> HTMLResponse:
 
 
 @router.get("/run")
-def run(request: Request, path: Path_) -> HTMLResponse:
-    """Show a run."""
-    found = _run(request, path)
-    drawn = charts.compared([found.path], [found.timeline()])
+def run(request: Request, path: Path_, scenario: Scenario = None) -> HTMLResponse:
+    """Show a run; of a study, a scenario."""
+    found = _run(request, path, scenario)
+    study = found.study
     return _page(
         "run.html.j2",
         request,
         run=found.item(),
+        scenarios=() if study is None else study.scenarios,
+        base=None if study is None else study.spec.base,
+        label=found.label,
         figures=found.figures(),
         facts=found.facts(),
         notes=found.notes(),
-        charts=drawn,
+        charts=charts.compared([found.label], [found.timeline()]),
     )
 
 
 @router.get("/compare")
-def compare(request: Request, first: Path_, second: Path_) -> HTMLResponse:
+def compare(
+    request: Request,
+    first: Path_,
+    second: Path_,
+    first_scenario: Scenario = None,
+    second_scenario: Scenario = None,
+) -> HTMLResponse:
     """Show two runs side by side."""
-    both = api.compared(_run(request, first), _run(request, second))
-    names = (both.first.path, both.second.path)
+    both = api.compared(
+        _run(request, first, first_scenario), _run(request, second, second_scenario)
+    )
+    names = list(both.labels)
     if names[0] == names[1]:
-        names = (f"{names[0]} (1)", f"{names[1]} (2)")
+        names = [f"{name} ({k})" for k, name in enumerate(names, 1)]
     drawn = charts.compared(names, both.timelines)
     return _page("compare.html.j2", request, both=both, names=names, charts=drawn)
+
+
+@router.get("/whatif")
+def whatif(request: Request) -> HTMLResponse:
+    """Show the form for a what-if, and the studies that were started here."""
+    return _page("whatif.html.j2", request)
 
 
 @router.get("/report")

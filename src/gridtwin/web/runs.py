@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -14,6 +14,9 @@ import polars as pl
 
 from gridtwin.core.errors import FormatError, InputError
 from gridtwin.sim.result import DEFINITIONS
+from gridtwin.study.folder import Folder
+from gridtwin.study.kpis import METRICS
+from gridtwin.study.spec import Scenario
 from gridtwin.web.shapes import Figure, RunItem, Timeline
 
 __all__ = ["MissingError", "Run", "find", "inside", "records", "report_of", "runs"]
@@ -52,32 +55,54 @@ def inside(root: Path, path: str) -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder."""
+    """A run folder, and of a study one of its scenarios."""
 
     path: str
     folder: Path
     kind: Kind
+    scenario: str | None = None
+    """Id or label; None: the base."""
 
     def item(self) -> RunItem:
         """Return what a list says of it."""
-        newest = max(
-            (file.stat().st_mtime for name in _MARKS if (file := self.folder / name).is_file()),
-            default=0.0,
-        )
         title, progress = self.path, ""
+        if self.kind == "study":
+            try:
+                title, progress = _study_line(self.folder)
+            except FormatError as error:
+                progress = str(error)
         return RunItem(
             path=self.path,
             title=title,
             kind=self.kind,
-            modified=newest,
+            modified=_newest(self.folder),
             report=report_of(self.folder) is not None,
             progress=progress,
         )
 
+    @cached_property
+    def study(self) -> Folder | None:
+        """The study; None where this is none."""
+        return Folder.open(self.folder) if self.kind == "study" else None
+
+    @property
+    def label(self) -> str:
+        """How it is called beside another one."""
+        if self.study is None:
+            return self.path
+        return f"{self.path}: {self._scenario(self.study).label}"
+
     def figures(self) -> list[Figure]:
-        """Return its numbers by name."""
-        if self.kind != "simulation":
-            return []
+        """Return its numbers by name; of a study, means over the seeds."""
+        if self.study is not None:
+            mine = pl.col("scenario") == self._scenario(self.study).id
+            rows = self.study.results.filter(mine).group_by("metric").agg(pl.col("value").mean())
+            value = dict(rows.iter_rows())
+            return [
+                Figure(name=name, value=value[name], meaning=f"{one.definition}, {one.unit}")
+                for name, one in METRICS.items()
+                if name in value
+            ]
         return [
             Figure(name=name, value=_number(value), meaning=_meaning(name))
             for name, value in self._summary().items()
@@ -86,6 +111,9 @@ class Run:
 
     def facts(self) -> dict[str, str]:
         """Return what it says in words."""
+        if self.study is not None:
+            spec = self.study.spec
+            return {"seeds": str(len(spec.seeds)), **self._scenario(self.study).values}
         if self.kind != "simulation":
             return {}
         document = _document(self.folder / "summary.json")
@@ -102,16 +130,42 @@ class Run:
 
     def timeline(self) -> Timeline:
         """Return the state of all sites together over time; empty where there is none."""
+        if self.study is not None:
+            mine = pl.col("scenario") == self._scenario(self.study).id
+            rows = self.study.timelines.filter(mine & pl.col("site").is_null())
+            rows = rows.group_by("time_s").agg(pl.col(*_STATES).mean()).sort("time_s")
+            hours = (rows["time_s"] / 3600.0).to_list()
+            return Timeline(hours=hours, **{name: rows[name].to_list() for name in _STATES})
         path = self.folder / "timeline.parquet"
         if self.kind != "simulation" or not path.is_file():
-            return Timeline(hours=[], queued=[], running=[], busy_cores=[])
+            return Timeline(hours=[], **{name: [] for name in _STATES})
         return _averaged(path, path.stat().st_mtime_ns)
 
+    def _scenario(self, study: Folder) -> Scenario:
+        return study.spec.scenario(self.scenario or study.spec.base)
+
     def _summary(self) -> dict[str, Any]:
+        if self.kind != "simulation":
+            return {}
         found = _document(self.folder / "summary.json").get("summary", {})
         return found if isinstance(found, dict) else {}
 
 
+def _newest(folder: Path) -> float:
+    """Return when a run folder changed last, s since 1970."""
+    files = (folder / name for name in (*_MARKS, "log.jsonl"))
+    return max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
+
+
+def _study_line(folder: Path) -> tuple[str, str]:
+    """Return a study's name and how far it is."""
+    spec = _document(folder / "spec.json")
+    total = len(spec.get("scenarios", ())) * len(spec.get("seeds", ()))
+    done = sum(1 for _ in (folder / "runs").glob("[!.]*.json"))
+    return str(spec.get("name", folder.name)), f"{done:,} of {total:,} runs"
+
+
+_STATES = ("queued", "running", "busy_cores")
 _MARKS = ("spec.json", "summary.json", "report.html")
 
 
@@ -123,13 +177,13 @@ def _kind(folder: Path) -> Kind | None:
     return "report" if (folder / "report.html").is_file() else None
 
 
-def find(root: Path, path: str) -> Run:
+def find(root: Path, path: str, scenario: str | None = None) -> Run:
     """Return the run of a path; raises `MissingError`."""
     folder = inside(root, path)
     kind = _kind(folder) if folder.is_dir() else None
     if kind is None:
         raise MissingError(f"{path!r} is no run: it has no spec.json, summary.json or report.html")
-    return Run(PurePosixPath(path).as_posix(), folder, kind)
+    return Run(PurePosixPath(path).as_posix(), folder, kind, scenario)
 
 
 def runs(root: Path) -> tuple[list[RunItem], int]:
@@ -206,7 +260,7 @@ def _meaning(name: str) -> str:
 @lru_cache(maxsize=16)
 def _averaged(path: Path, _changed: int) -> Timeline:
     """Return the time-weighted means of an exact timeline; memory: 100 bytes a row."""
-    names = ("queued", "running", "busy_cores")
+    names = _STATES
     try:
         scan = pl.scan_parquet(path, glob=False)
         count = scan.select(pl.len()).collect().item()
@@ -219,7 +273,7 @@ def _averaged(path: Path, _changed: int) -> Timeline:
     except pl.exceptions.PolarsError as error:
         raise FormatError(f"{path.name} is no timeline: {error}") from error
     if not rows.height:
-        return Timeline(hours=[], queued=[], running=[], busy_cores=[])
+        return Timeline(hours=[], **{name: [] for name in names})
     time = rows["time"].to_numpy()
     edges = np.linspace(time[0], max(time[-1], time[0] + 1.0), BINS + 1)
     told = {"hours": ((edges[:-1] - time[0]) / 3600.0).tolist()}

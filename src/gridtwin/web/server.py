@@ -23,6 +23,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app: Any = self.config.app
         await app.state.lives.close()
+        await app.state.studies.close()
         await super().shutdown(sockets=sockets)
 
 

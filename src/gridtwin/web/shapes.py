@@ -139,6 +139,7 @@ class Comparison(Told):
 
     first: RunItem
     second: RunItem
+    labels: list[str]
     figures: list[ComparedFigure]
     timelines: list[Timeline]
 
@@ -266,6 +267,56 @@ class Change(Told):
 
     id: str
     taken: bool
+
+
+class Question(Given):
+    """A what-if: a study of the base and of each change by itself."""
+
+    title: str = Field("what if", min_length=1, max_length=80)
+    records: RunPath | None = Field(
+        None, description="Job records in the served folder; none: an example."
+    )
+    example: Literal["panda", "lublin"] = "panda"
+    days: int = Field(7, ge=1, le=60)
+    scale: float = Field(0.05, ge=0.001, le=2.0, description="Of the load of the example panda.")
+    jobs: int = Field(5_000, ge=10, le=500_000, description="Of the example lublin.")
+    cores: int | None = Field(None, ge=1, le=100_000_000, description="One machine; none: sites.")
+    share: float = Field(1.0, ge=0.01, le=10.0, description="Of the sites' cores.")
+    broker: list[Name] = Field(["least_loaded"], min_length=1, max_length=6)
+    queue: Name | None = None
+    seeds: int = Field(3, ge=1, le=20)
+    load: float | None = Field(None, ge=0.05, le=10.0, description="So many times the jobs.")
+    lost: Name | None = Field(None, description="A site that is lost.")
+    lost_at_days: float = Field(2.0, ge=0.0, le=1000.0)
+    lost_days: float = Field(1.0, gt=0.0, le=1000.0)
+    switch_broker: Name | None = None
+    switch_queue: Name | None = None
+    switch_at_days: float = Field(2.0, ge=0.0, le=1000.0)
+
+
+class StudyFile(Told):
+    """A study file."""
+
+    text: str
+
+
+class StudyState(Told):
+    """A study that was started here."""
+
+    path: str
+    """Of its folder, and with ``.toml`` behind it of its file."""
+    title: str
+    state: Literal["running", "done", "failed"]
+    done: int
+    total: int
+    text: str = ""
+    """What went wrong."""
+
+
+class StudyList(Told):
+    """The studies that were started here, latest first."""
+
+    studies: list[StudyState]
 
 
 class Choices(Told):

@@ -246,6 +246,10 @@ def test_many_are_each_what_one_is(scene, kind):
     assert told.metadata["autoreset_mode"] == AutoresetMode.DISABLED
     told.reset(options={"start_index": 7})
     assert [env.first for env in told.envs] == [7, 7]
+    told.reset(options={"start_index": [7, 9]})
+    assert [env.first for env in told.envs] == [7, 9]
+    told.reset(seed=1)
+    assert [env.first for env in told.envs] != [7, 9]
 
 
 @pytest.mark.parametrize("kind", BOTH)

@@ -43,6 +43,8 @@ class GridEnv(gymnasium.Env[Rows, np.int64]):
         self.action_space = spaces.Discrete(shape[0])
         self.first = 0
         """Job of the scene at which the sequence began."""
+        self.begin_at: int | None = None
+        """Job at which the next sequence begins, unless it is drawn."""
         self.illegal = 0
         self.score = 0.0
         self._mask = np.zeros(shape[0], bool)
@@ -53,6 +55,8 @@ class GridEnv(gymnasium.Env[Rows, np.int64]):
         """Begin a sequence, at job ``options["start_index"]`` if given; its draw is taken then."""
         super().reset(seed=seed)
         drawn = int(self.np_random.integers(0, len(self.scene) - self.length + 1))
+        if self.begin_at is not None:
+            drawn, self.begin_at = self.begin_at, None
         self.first = int((options or {}).get("start_index", drawn))
         self.illegal, self.score = 0, 0.0
         self._begin()
@@ -135,8 +139,14 @@ class Beside(SyncVectorEnv):
         seed: int | list[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin sequences; ``options["start_index"]`` is one job for all, as gymnasium has it."""
-        return super().reset(seed=seed, options=None if options is None else dict(options))
+        """Begin sequences; ``options["start_index"]``: one job, or one for each, to begin at."""
+        options = dict(options or {})
+        if np.ndim(first := options.pop("start_index", None)) == 1 and first is not None:
+            for env, start in zip(self.envs, first, strict=True):
+                env.unwrapped.begin_at = int(start)  # type: ignore[attr-defined]
+        elif first is not None:
+            options["start_index"] = first
+        return super().reset(seed=seed, options=options)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return (B, rows), which actions may be taken."""

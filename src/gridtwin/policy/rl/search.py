@@ -4,11 +4,11 @@
 become those of the next round. ``es``, evolution strategies (Salimans et al., 2017): the mean moves
 along the draws, weighted by rank, in pairs of both signs; for nets, which have many weights.
 
-Both begin at heuristics, and what they reach is kept only if it is better than all of `HEURISTICS`
-on sequences held out of the training. By default they begin at scores of a job alone: those of F1
-to F4 look at how old the trace is, which the sequences held out are not like. For the same reason
-``log_submit`` stays 0 unless the heuristic has it. Each round is a function of the seed and of its
-number, so that a training that was killed goes on as if it had not been.
+Both begin at the best of `FAMILY`, scores known to be good, on the sequences of the training; what
+they reach is kept only if it is better than where they began on sequences held out. F1 to F4 look
+at how old the trace is, which later sequences are not like: no search begins there, and
+``log_submit`` stays 0. Each round is a function of the seed and of its number, so that a training
+that was killed goes on as if it had not been.
 """
 
 import json
@@ -20,36 +20,36 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridtwin.core.errors import FormatError, InputError, UnknownNameError
+from gridtwin.core.errors import FormatError, InputError
 from gridtwin.policy.batch.stream import Stream
 from gridtwin.policy.rl.checkpoint import keep, kept
-from gridtwin.policy.rl.priority import FEATURES, MOVING, STATIC, Searched, static_features
+from gridtwin.policy.rl.priority import FEATURES, MOVING, Searched, static_features
 from gridtwin.policy.rl.windows import CALM, beginnings, mixed, reference, span
 from gridtwin.sim.policies import Backfill
 
-__all__ = ["HEURISTICS", "Found", "Method", "Objective", "Plan", "longer", "search"]
+__all__ = ["FAMILY", "Found", "Method", "Objective", "Plan", "longer", "search"]
 
 Method = Literal["cem", "es"]
 Objective = Literal["bsld", "wait"]
 Weights = NDArray[np.float64]
 
-HEURISTICS: dict[str, dict[str, float]] = {
-    "fcfs": {"wait": -1.0},
-    "sjf": {"request": 1.0},
-    "smallest": {"width": 1.0},
-    "saf": {"request": 1.0, "width": 1.0},
-    "smith": {"request": 1.0, "width": 0.5},
-    "f1": {"f1": 1.0, "log_submit": 870.0},
-    "f2": {"f2": 1.0, "log_submit": 25600.0},
-    "f3": {"f3": 1.0, "log_submit": 6860000.0},
-    "f4": {"f4": 1.0, "log_submit": 530000.0},
-}
-"""Where a search may begin. ``saf`` and ``smith`` are of log(1 + request) and log(1 + width), the
-latter Smith's rule for weights 1 / request: request squared times width."""
+FAMILY: list[tuple[float, float, float]] = [
+    (share, power, bonus)
+    for share in (0.0, 0.25, 0.5)
+    for power in (0.0, 0.5, 1.0, 2.0, 3.0)
+    for bonus in (0.0, 1.0, 2.0)
+]
+"""Where a search may begin: log r + `power` log n, with r the requested time to the power of 1 -
+`share` times the expected one to the power of `share`, less `bonus` if the job fits now. Without
+share and bonus: shortest first (power 0), Smith's rule for weights 1 / r (0.5), smallest area (1),
+and F2 without its age (2)."""
 
 _SCALE = 0.3  # of moving features, roughly
 _AVERAGED = 8
-_AGE = FEATURES.index("log_submit")
+_MONTH = float(np.log1p(30 * 86400.0))
+_REQUEST, _WIDTH, _EXPECTED, _FITS, _AGE = (
+    FEATURES.index(name) for name in ("request", "width", "expected", "fits", "log_submit")
+)
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,10 @@ class Plan:
     """Each candidate of a round is tried on these."""
     length: int = 1024
     copies: int = 8
-    """Of the trace, mixed anew (`gridtwin.policy.rl.windows.mixed`); 0: as it is."""
-    begins: tuple[str, ...] = ("sjf", "smallest", "saf", "smith")
-    """Of `HEURISTICS`, where searches may begin."""
+    """Of the trace: as it is, and mixed anew (`gridtwin.policy.rl.windows.mixed`)."""
     restarts: int = 2
-    """Searches, each from another of these, the best first."""
-    spread: float = 0.15
+    """Searches, each from another of `FAMILY`, the best first."""
+    spread: float = 0.06
     """Standard deviation of the first draws; the mean has length 1."""
     held_out: float = 0.2
     """Share of the trace, its end, that decides what is kept."""
@@ -80,16 +78,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         counts = (self.rounds, self.sequences, self.length, self.restarts)
-        if min(counts) < 1 or self.candidates < 4 or self.candidates % 2 or self.copies < 0:
+        if min(counts) < 1 or self.candidates < 4 or self.candidates % 2 or self.copies < 1:
             raise InputError(
                 "a search needs a round, a sequence, a job, a restart, and an even number of "
                 "candidates, 4 or more"
             )
-        for name in self.begins:
-            if name not in HEURISTICS:
-                raise UnknownNameError("heuristic to begin at", name, HEURISTICS)
-        if not self.begins:
-            raise InputError("a search needs a heuristic to begin at; name one or more")
         if not 0 < self.held_out < 1 or not self.spread > 0:
             raise InputError("the share held out lies between 0 and 1, the spread above 0")
 
@@ -105,11 +98,11 @@ class Found:
 
     weights: Weights
     plan: Plan
-    begun: str
-    """The heuristic that the kept weights began at."""
+    begun: tuple[float, float, float]
+    """Of `FAMILY`, where the kept weights began."""
     gain: float
-    """Mean log ratio of the objective to the best heuristic of `HEURISTICS`, on what was held out;
-    below 0 is better. 0: nothing better was found, and that heuristic was kept."""
+    """Mean log ratio of the objective to where it began, on what was held out; below 0 is better.
+    0: nothing better was found, and that is what was kept."""
     steps: int
     """Jobs that were started in all."""
     rounds: list[tuple[float, float]]
@@ -122,9 +115,8 @@ class _Ground:
     def __init__(self, stream: Stream, plan: Plan, seed: int, count: int) -> None:
         rng = np.random.default_rng([plan.seed, seed])
         self.length = min(plan.length, len(stream))
-        copies = max(plan.copies, 1)
-        first = beginnings(len(stream), copies, self.length, count, rng)
-        whole = mixed(stream, copies, rng) if plan.copies else stream
+        first = beginnings(len(stream), plan.copies, self.length, count, rng)
+        whole = mixed(stream, plan.copies, rng)
         busy = first[reference(whole, first, self.length, plan.backfill) > CALM]
         self.first = busy if len(busy) >= 8 else first
         self.searched = Searched(whole, self.length, backfill=plan.backfill, sizes=plan.sizes)
@@ -146,19 +138,16 @@ class _Scaling:
         self.units = plan.hidden[0] if plan.hidden else 0
         self.size = float(stream.width.max(initial=1))
 
-    def heuristics(self) -> tuple[list[str], Weights]:
-        """Return names and weights (H, F) of length 1."""
-        rows = np.zeros((len(HEURISTICS), len(FEATURES)))
-        for row, (name, weights) in zip(rows, HEURISTICS.items(), strict=True):
-            for feature, weight in weights.items():
-                row[FEATURES.index(feature)] = weight
-            if name in STATIC:  # f1 to f4 are features over the machine's size
-                row[STATIC.index(name)] = self.size
-            if name in ("saf", "smith"):  # features are logarithms over that of the largest
-                row[STATIC.index("request")] *= np.log1p(30 * 86400.0)
-                row[STATIC.index("width")] *= np.log1p(self.size)
-        rows *= self.scale
-        return list(HEURISTICS), rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    def family(self, size: int) -> Weights:
+        """Return weights of `FAMILY`, (H, size), the linear part of length 1."""
+        rows = np.zeros((len(FAMILY), size))
+        for row, (share, power, bonus) in zip(rows, FAMILY, strict=True):
+            row[_REQUEST] = (1 - share) * _MONTH
+            row[_EXPECTED] = share * _MONTH
+            row[_WIDTH] = power * np.log1p(self.size)
+            row[_FITS] = -bonus
+        rows[:, : len(FEATURES)] *= self.scale
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
     def plain(self, weights: Weights) -> Weights:
         """Return weights (C, W) of the features as they are."""
@@ -195,21 +184,19 @@ def search(
     cut = 1 - plan.held_out
     ground = _Ground(span(stream, 0.0, cut), plan, 1, max(8 * plan.sequences, 64))
     judge = _Ground(span(stream, cut, 1.0), plan, 2, max(4 * plan.sequences, 64))
-    names, rows = scaling.heuristics()
-    rows = np.hstack([rows, np.zeros((len(rows), judge.searched.weights - len(FEATURES)))])
-    known = ground.try_all(scaling.plain(rows), ground.first[::4])
-    allowed = [k for k in np.argsort(known, kind="stable").tolist() if names[k] in plan.begins]
-    order = allowed[: plan.restarts]
+    rows = scaling.family(judge.searched.weights)
+    known = ground.try_all(scaling.plain(rows), ground.first[::2])
+    order = np.argsort(known, kind="stable")[: plan.restarts]
     climb = _Climb(plan, ground, scaling, _fingerprint(stream), folder, progress)
-    reached = np.array([climb.run(number, rows[k]) for number, k in enumerate(order)])
-    final = judge.try_all(scaling.plain(np.vstack([rows, reached])), judge.first)
-    best = int(final[len(rows) :].argmin())
-    gain = float(final[len(rows) + best] - final[: len(rows)].min())
-    begun, weights = names[order[best]], reached[best]
-    if gain >= 0:
-        best_known = int(final[: len(rows)].argmin())
-        gain, begun, weights = 0.0, names[best_known], rows[best_known]
-    return Found(scaling.plain(weights)[0], plan, begun, gain, climb.steps, climb.told)
+    tops = [climb.run(number, rows[k]) for number, k in enumerate(order)]
+    final = judge.try_all(scaling.plain(np.vstack([rows[order], tops])), judge.first)
+    began, reached = final[: len(order)], final[len(order) :]
+    best = int(np.minimum(began, reached).argmin())
+    gain = min(float(reached[best] - began[best]), 0.0)
+    weights = tops[best] if gain < 0 else rows[order[best]]
+    return Found(
+        scaling.plain(weights)[0], plan, FAMILY[order[best]], gain, climb.steps, climb.told
+    )
 
 
 def _fingerprint(stream: Stream) -> list[float]:
@@ -262,8 +249,7 @@ class _Climb:
                 0.0, 1.0 / np.sqrt(len(FEATURES)), inner
             )
         spread = np.full(len(mean), plan.spread)
-        if mean[_AGE] == 0.0:
-            spread[_AGE] = 0.0
+        spread[_AGE] = 0.0
         self.arrays |= {"mean": mean, "sd": spread}
         self.arrays["recent"] = mean[None]
 

@@ -34,10 +34,10 @@ def mixed(
     *,
     load: tuple[float, float] = (0.85, 1.15),
 ) -> Stream:
-    """Return the trace `copies` times one after another, each mixed anew.
+    """Return the trace `copies` times one after another, first as it is, then mixed anew.
 
-    In each copy all jobs of a user move by the same whole number of weeks, around the trace's end
-    to its beginning, so that sessions and times of day stay and what meets in the queue does not
+    There all jobs of a user move by the same whole number of weeks, around the trace's end to its
+    beginning, so that sessions and times of day stay and what meets in the queue does not
     (Zakay and Feitelson, ICPE 2013); then all intervals are divided by one draw from `load`. A
     copy begins a week after the last submission of the one before.
     """
@@ -47,10 +47,11 @@ def mixed(
     weeks = int(since[-1] // WEEK) + 1
     users = int(stream.user.max()) + 1
     submit, order, begin = [], [], 0.0
-    for _ in range(copies):
-        moved = (since + WEEK * rng.integers(0, weeks, users)[stream.user]) % (weeks * WEEK)
+    for copy in range(copies):
+        moves = WEEK * rng.integers(0, weeks, users) * (copy > 0)
+        moved = (since + moves[stream.user]) % (weeks * WEEK)
         order.append(np.argsort(moved, kind="stable"))
-        submit.append(begin + moved[order[-1]] / rng.uniform(*load))
+        submit.append(begin + moved[order[-1]] / (rng.uniform(*load) if copy else 1.0))
         begin = submit[-1][-1] + WEEK
     taken = {name: getattr(stream, name)[np.concatenate(order)] for name in _NAMES}
     return replace(stream, **(taken | {"submit": np.concatenate(submit)}))

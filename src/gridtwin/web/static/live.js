@@ -153,7 +153,11 @@ function stateTold(page, frame) {
 
 function speedTold(page, frame) {
   const lag = frame.progress && frame.progress.lag && frame.state === "playing";
-  put(byId("pace"), frame.state === "playing" ? `${duration(frame.speed)} a second${lag ? ", as fast as it can" : ""}` : "");
+  const pace = `${duration(frame.speed)} a second${lag ? ", as fast as it can" : ""}`;
+  const loading = frame.jobs
+    ? `${count.format(frame.jobs)} jobs; the first time, the simulator is compiled: a minute or two`
+    : "reading the jobs";
+  put(byId("pace"), frame.state === "playing" ? pace : frame.state === "loading" ? loading : "");
   const range = byId("speed");
   if (range && !page.held && page.speed !== frame.speed) {
     page.speed = frame.speed;
