@@ -81,7 +81,7 @@ def test_shards_merge_and_resume(run, small, tmp_path):
     for i in (1, 2):
         assert run("study", "run", small, "-o", tmp_path / str(i), "--shard", f"{i}/2").code == 0
     told = run("study", "show", tmp_path / "1")
-    assert "4 runs are missing" in told.err
+    assert "4 runs are missing (s000-1, s001-1," in told.err
     assert run("study", "merge", tmp_path / "all", tmp_path / "1", tmp_path / "2").code == 0
     resumed = run("study", "resume", tmp_path / "1", "--json").json
     assert (

@@ -109,6 +109,21 @@ def test_a_run_is_repeated_from_its_folder(study, tmp_path, bytes_of):
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
 
 
+def test_inputs_may_have_moved(study, tmp_path, bytes_of):
+    run(load(study), tmp_path / "run", shard=(1, 2))
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("jobs.parquet", "sites.toml"):
+        (tmp_path / name).rename(tmp_path / "elsewhere" / name)
+    with pytest.raises(InputError, match=r"jobs\.parquet: there is no file"):
+        resume(tmp_path / "run")
+    resume(tmp_path / "run", root=tmp_path / "elsewhere")
+    assert Folder.open(tmp_path / "run").complete
+    run(load(tmp_path / "run", root=tmp_path / "elsewhere"), tmp_path / "again")
+    first, second = bytes_of(tmp_path / "run"), bytes_of(tmp_path / "again")
+    assert first.pop("spec.json") != second.pop("spec.json")  # it says where the inputs are
+    assert first == second
+
+
 def test_a_changed_input_is_refused(study, tmp_path, jobs):
     run(load(study), tmp_path / "run", shard=(1, 2))
     gridtwin.write(jobs.with_frame(jobs.frame.head(250)), tmp_path / "jobs.parquet")

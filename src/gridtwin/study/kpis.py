@@ -23,8 +23,10 @@ class Metric:
 
 METRICS: dict[str, Metric] = {
     "mean_wait": Metric("s", "min", "mean of start - submission over attempts that started"),
-    "median_wait": Metric("s", "min", "median of the same"),
-    "p95_wait": Metric("s", "min", "95th percentile of the same"),
+    "median_wait": Metric("s", "min", "median of start - submission over attempts that started"),
+    "p95_wait": Metric(
+        "s", "min", "95th percentile of start - submission over attempts that started"
+    ),
     "waiting_share": Metric("share", "min", "attempts that did not start at once / started"),
     "mean_bounded_slowdown": Metric(
         "ratio", "min", "mean of max(1, (wait + run) / max(run, 10 s)) over attempts that ended"
@@ -40,7 +42,9 @@ METRICS: dict[str, Metric] = {
     "failure_rate": Metric("share", "min", "attempts that failed / attempts that ended"),
     "outage_kills": Metric("attempts", "min", "attempts that an outage ended"),
     "wasted_core_hours": Metric("core h", "min", "core hours of attempts that did not finish"),
-    "wasted_share": Metric("share", "min", "the same / core hours of all attempts"),
+    "wasted_share": Metric(
+        "share", "min", "core hours of attempts that did not finish / core hours of all"
+    ),
     "moved_bytes": Metric("bytes", "min", "bytes of transfers between different places"),
     "transfers": Metric("transfers", "min", "transfers between different places"),
     "decisions": Metric("decisions", "none", "times that a broker chose a site, or found none"),

@@ -105,12 +105,14 @@ def resume(
     executor: Executor | None = None,
     shard: tuple[int, int] = (1, 1),
     progress: Callable[[int, int], None] | None = None,
+    root: Path | str | None = None,
 ) -> Path:
     """Go on with a study that was stopped at any moment; the bytes are those of one go.
 
-    Raises `InputError` if an input or a library is not what it was.
+    `root`: where its inputs are, if that is another folder than it was. Raises `InputError` if an
+    input or a library is not what it was.
     """
-    spec = read_spec(Path(folder))
+    spec = read_spec(Path(folder)).at(root)
     return run(spec, folder, executor=executor, shard=shard, progress=progress)
 
 

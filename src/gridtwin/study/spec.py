@@ -5,7 +5,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -170,6 +170,10 @@ class Spec:
         except (KeyError, TypeError, AttributeError) as error:
             raise FormatError(f"{at} is no study: {error!r}; run the study again") from error
 
+    def at(self, root: Path | str | None) -> "Spec":
+        """Return the study with its inputs in another folder; None: where they are."""
+        return self if root is None else replace(self, root=Path(root).resolve())
+
     def same_as(self, other: "Spec") -> str | None:
         """Return what differs from another study, in words; None: they give the same numbers.
 
@@ -205,16 +209,18 @@ class Spec:
                 )
 
 
-def load(path: Path | str) -> Spec:
+def load(path: Path | str, *, root: Path | str | None = None) -> Spec:
     """Read a study file (TOML), or the study of a run folder, and check all of it.
 
-    Raises `FormatError` or `InputError` naming the file and the path of the key.
+    `root`: where the paths in it start from; by default the file's own folder, or what that was
+    when the run folder was made. Raises `FormatError` or `InputError` naming the file and the path
+    of the key.
     """
     path = Path(path)
     if path.is_dir():
         from gridtwin.study.folder import read_spec
 
-        spec = read_spec(path)
+        spec = read_spec(path).at(root)
         spec.check_inputs()
         return spec
     try:
@@ -225,7 +231,7 @@ def load(path: Path | str) -> Spec:
         )
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is no text: {error}; a study is a TOML file") from error
-    return parse(text, root=path.parent, at=str(path))
+    return parse(text, root=path.parent if root is None else root, at=str(path))
 
 
 def parse(text: str, *, root: Path | str = ".", at: str = "study") -> Spec:
