@@ -86,10 +86,10 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def signed(value: float | None, unit: str) -> str:
-    """Return a difference with its sign."""
+    """Return a difference with its sign; "points" are those of a share in per cent."""
     text = quantity(value, unit)
-    if value is not None and unit == "share" and 0 < abs(value) < 0.0005:
-        text = f"{100 * value:.1g} %".replace("-", _MINUS)
+    if value is not None and unit == "points":
+        text = f"{number(100 * value)} points"
     return f"+{text}" if value is not None and value > 0 else text
 
 

@@ -87,7 +87,11 @@ def _scenario(view: View, row: dict[str, object]) -> Line:
     wins = NONE if found["wins"] is None else percent(found["wins"])
     cells = [
         mean,
-        Cell(signed(found["change"], unit), "", view.judged(scenario, metric)),
+        Cell(
+            signed(found["change"], "points" if unit == "share" else unit),
+            "",
+            view.judged(scenario, metric),
+        ),
         Cell(interval),
         Cell(number(found["ratio"])),
         Cell(wins),

@@ -137,6 +137,7 @@ class View:
         row, unit = self.rows[scenario, metric], self.metrics[metric].unit
         ratio = row["ratio"]
         told = [signed(ratio - 1, "share")] if ratio and math.isfinite(ratio) else []
+        unit = "points" if unit == "share" else unit
         told += [between(row, unit)] if row["low"] is not None else []
         inside = f" ({'; '.join(told)})" if told else ""
         return f"{signed(row['change'], unit)}{inside}"
@@ -146,6 +147,7 @@ def between(row: dict[str, Any], unit: str) -> str:
     """Return an interval in words; nothing where there is none."""
     if row["low"] is None:
         return ""
+    unit = "points" if unit == "share" else unit
     return f"95 %: {signed(row['low'], unit)} to {signed(row['high'], unit)}"
 
 
