@@ -33,6 +33,7 @@ from gridtwin.cli import (
     simulate,
     study,
     train,
+    train_policy,
 )
 from gridtwin.core.errors import GridtwinError, UnknownNameError
 
@@ -59,6 +60,7 @@ for module in (
     simulate,
     policies,
     compare_policies,
+    train_policy,
     export,
     report,
     example,

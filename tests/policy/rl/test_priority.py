@@ -18,7 +18,7 @@ def made(n=300, *, seed=0, cores=16):
         need=need,
         width=need,
         run=run,
-        request=np.ceil(run * rng.uniform(1.0, 4.0, n)),
+        request=np.ceil(run * rng.uniform(1.0, 4.0, n) / 200) * 200,
         user=rng.integers(0, 4, n),
         cores=cores,
         row=np.arange(n),
@@ -57,6 +57,15 @@ def plain(stream, row, first, length):
     submit, need, run, request = stream.submit, stream.need, stream.run, stream.request
     static, month = static_features(stream), np.log1p(30 * 86400.0)
     start, running, waiting, ended = {}, [], [], {}
+
+    def remember(j):
+        user = (stream.user[j],)
+        for key in (user, (*user, request[j], need[j])):
+            ended.setdefault(key, []).append(j)
+
+    for j in range(first):
+        remember(j)
+    ended = {key: past[-2:] for key, past in ended.items()}
     while len(start) < length:
         times = [submit[j] for j in jobs if j not in start and j not in waiting]
         now = min([start[j] + run[j] for j in running] + times)
@@ -65,18 +74,20 @@ def plain(stream, row, first, length):
             key=lambda j: (start[j] + run[j], list(start).index(j)),
         ):
             running.remove(j)
-            ended.setdefault(stream.user[j], []).append(j)
+            remember(j)
         waiting += [j for j in jobs if submit[j] <= now and j not in start and j not in waiting]
         while waiting:
             free = stream.cores - sum(need[j] for j in running)
             scores = []
             for j in waiting:
-                wait, mine = now - submit[j], ended.get(stream.user[j], [])
+                wait, user = now - submit[j], (stream.user[j],)
+                mine = ended.get(user, [])
+                alike = ended.get((*user, request[j], need[j]), []) or mine
                 fits, crowd = float(need[j] <= free), len(waiting) / (len(waiting) + 128)
                 expected, accuracy = static[j, 0], 0.0
+                if alike:
+                    expected = min(expected, np.log1p(run[alike[-2:]]).mean() / month)
                 if mine:
-                    mean = (run[mine[-1]] + run[mine[-2:][0]]) / 2
-                    expected = min(expected, np.log1p(mean) / month)
                     ratios = [np.log((run[i] + 1) / (request[i] + 1)) for i in mine]
                     accuracy = ratios[0]
                     for ratio in ratios[1:]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gridtwin.core.errors import FormatError, InputError, UnknownNameError
+from gridtwin.core.errors import FormatError, InputError
 from gridtwin.policy.rl.priority import FEATURES, Searched
-from gridtwin.policy.rl.search import HEURISTICS, Plan, longer, search
+from gridtwin.policy.rl.search import FAMILY, Plan, longer, search
 from gridtwin.policy.rl.windows import WEEK, beginnings, mixed, reference, span
 
 from .test_priority import made
@@ -34,10 +34,15 @@ def test_mixing_keeps_jobs_and_times_of_the_week_and_moves_users_as_a_whole():
             apart -= apart[0]
             assert np.allclose(apart % WEEK % WEEK, 0) or np.allclose(WEEK - apart % WEEK, 0)
             moves.add((c, np.unique(apart).tobytes()))
-    assert not np.array_equal(copies.row[:n], copies.row[n : 2 * n])
-    busy = mixed(stream, 1, np.random.default_rng(0), load=(2.0, 2.0))
-    lone = mixed(stream, 1, np.random.default_rng(0), load=(1.0, 1.0))
-    np.testing.assert_allclose(np.diff(busy.submit) * 2, np.diff(lone.submit))
+    assert copies.row[:n].tolist() == list(range(n))
+    assert not np.array_equal(copies.row[n : 2 * n], copies.row[2 * n :])
+    busy = mixed(stream, 2, np.random.default_rng(0), load=(2.0, 2.0))
+    lone = mixed(stream, 2, np.random.default_rng(0), load=(1.0, 1.0))
+    factor = np.where(np.arange(2 * n - 1) < n, 1.0, 2.0)
+    within = np.arange(2 * n - 1) != n - 1
+    np.testing.assert_allclose(
+        (np.diff(busy.submit) * factor)[within], np.diff(lone.submit)[within]
+    )
 
 
 def test_sequences_stay_within_a_copy():
@@ -57,23 +62,23 @@ def test_a_search_beats_the_heuristics_on_other_jobs():
     other = made(1500, seed=9)
     first = np.arange(0, 1400, 50)
     mine = Searched(other, 80).figures(found.weights, first)[0, :, 0]
-    assert np.log(mine / reference(other, first, 80)).mean() < -0.02
+    assert np.log(mine / reference(other, first, 80)).mean() < -0.05
     assert found.weights[FEATURES.index("log_submit")] == 0
 
 
-@pytest.mark.parametrize("plan", [SMALL, replace(SMALL, method="es", hidden=(4,), copies=0)])
+@pytest.mark.parametrize("plan", [SMALL, replace(SMALL, method="es", hidden=(4,), copies=1)])
 def test_a_search_that_was_killed_ends_as_if_it_had_not_been(plan, tmp_path):
     stream = made(400)
     whole = search(stream, plan)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(text):
         if "round 3" in text:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         search(stream, plan, folder=tmp_path, progress=kill)
     told = []
     again = search(stream, plan, folder=tmp_path, progress=told.append)
@@ -90,10 +95,12 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(plan, tmp_path):
 
 
 def test_a_net_begins_as_the_heuristic():
-    plan = replace(SMALL, method="es", hidden=(4,), rounds=1, spread=1e-12, begins=("sjf",))
+    plan = replace(SMALL, method="es", hidden=(4,), rounds=1, spread=1e-12)
     found = search(made(400), plan)
-    assert found.gain == 0.0
-    assert found.begun in HEURISTICS
+    assert abs(found.gain) < 1e-9
+    alone = search(made(400), replace(plan, hidden=(), method="cem", candidates=4))
+    assert found.begun == alone.begun
+    assert found.begun in FAMILY
 
 
 def test_waits_can_be_what_is_made_small():
@@ -106,10 +113,6 @@ def test_what_cannot_be_is_told():
         Plan(candidates=5)
     with pytest.raises(InputError, match="held out"):
         Plan(held_out=1.0)
-    with pytest.raises(UnknownNameError, match="did you mean 'sjf'"):
-        Plan(begins=("sjff",))
-    with pytest.raises(InputError, match="name one"):
-        Plan(begins=())
     with pytest.raises(InputError, match="too few"):
         search(made(40), SMALL)
     assert longer(Plan(), 33 * 32 * 1024 * 2 * 7).rounds == 7

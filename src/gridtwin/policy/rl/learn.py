@@ -50,8 +50,8 @@ def learn(
     ----------
     method
         ``cem``: a linear priority, without gradients; ``es``: one with a net of 16 and 8 units;
-        ``ppo``: a net by policy gradients; ``clone``: a net from decisions recorded from `TEACHERS`,
-        then tuned towards the better ones.
+        ``ppo``: a net by policy gradients; ``clone``: a net from decisions recorded from
+        `TEACHERS`, then tuned towards the better ones.
     objective
         What is made small: ``bsld`` or ``wait``; with ppo any of
         `gridtwin.policy.rl.batched.Objective`.

@@ -23,12 +23,14 @@ moving                 w the wait
 ``fits``               1 if it fits now, as in the environments
 ``fits_request``       ``fits`` times ``request``; so ``fits_width``
 ``crowd_request``      ``crowd`` times ``request``; so ``crowd_width``
-``expected``           as ``request``, of the mean run time of the user's last two jobs that ended
-                       in the sequence, at most r (Tsafrir et al., IEEE TPDS 2007); else of r
+``expected``           as ``request``, of the geometric mean run time of the last two ended jobs of
+                       the same user, request and processors, else of the user's, else of r; at
+                       most r (after Tsafrir et al., IEEE TPDS 2007)
 ``accuracy``           mean of log(run / r) of the user's ended jobs, halved with each; else 0
 ``fits_expected``      ``fits`` times ``expected``
 =====================  ==========================================================================
 
+A sequence begins with an empty machine, so that all jobs of the stream before it count as ended.
 F1 to F4 are those of Carastan-Santos and de Camargo, SC 2017.
 """
 
@@ -66,7 +68,7 @@ _ROOM = 128.0
 
 
 class Scores(NamedTuple):
-    """What the scores are made of; n jobs, L of a sequence, U users."""
+    """What the scores are made of; n jobs, L of a sequence, U users, G groups."""
 
     static: NDArray[np.float64]
     """(n, S)."""
@@ -78,8 +80,12 @@ class Scores(NamedTuple):
     """Of each layer the matrix (outputs, inputs), then the biases."""
     base: NDArray[np.float64]
     """(L,), the part of the score that stays."""
+    group: NDArray[np.int64]
+    """(n, 2), rows of `history`: of the job's user, and of those who ask for the same as well."""
+    before: NDArray[np.int64]
+    """(n, 2), the job before it in each of the two groups, or -1."""
     history: NDArray[np.float64]
-    """(U, 4): `expected` of the last two, last run time, `accuracy`, ended jobs."""
+    """(U + G, 4): `expected`, the last log run time, `accuracy`, ended jobs."""
     x: NDArray[np.float64]
     """(F,), the features of one job."""
     hidden: NDArray[np.float64]
@@ -94,23 +100,26 @@ def _begin_anew(st: State, jobs: Jobs, sc: Scores, b: int) -> None:
         for c in range(_S):
             total += sc.linear[c] * sc.static[j, c]
         sc.base[k] = total
-        for c in range(4):
-            sc.history[jobs.user[j], c] = 0.0
+        for side in range(2):
+            last = sc.before[j, side]
+            if last < first:  # it is the first of its group here
+                sc.history[sc.group[j, side], 3] = 0.0
+                if last >= 0:
+                    if sc.before[last, side] >= 0:
+                        _count(jobs, sc, sc.group[j, side], sc.before[last, side])
+                    _count(jobs, sc, sc.group[j, side], last)
 
 
 @part
-def _remember(st: State, jobs: Jobs, sc: Scores, b: int, k: int) -> None:
-    """Count a job that ended into what is known of its user."""
-    j = st.env[b].first + k
-    user, run, history = jobs.user[j], jobs.run[j], sc.history
-    last = history[user, 1] if history[user, 3] > 0.0 else run
-    ratio = np.log((run + 1.0) / (jobs.request[j] + 1.0))
-    if history[user, 3] > 0.0:
-        ratio = 0.5 * (history[user, 2] + ratio)
-    history[user, 0] = np.log1p(0.5 * (last + run)) / _MONTH
-    history[user, 1] = run
-    history[user, 2] = ratio
-    history[user, 3] += 1.0
+def _count(jobs: Jobs, sc: Scores, row: int, j: int) -> None:
+    """Count a job that ended into a row of the history."""
+    history, run = sc.history, np.log1p(jobs.run[j]) / _MONTH
+    ratio = np.log((jobs.run[j] + 1.0) / (jobs.request[j] + 1.0))
+    some = history[row, 3] > 0.0
+    history[row, 0] = 0.5 * (history[row, 1] + run) if some else run
+    history[row, 1] = run
+    history[row, 2] = 0.5 * (history[row, 2] + ratio) if some else ratio
+    history[row, 3] += 1.0
 
 
 @part
@@ -124,7 +133,9 @@ def _happen(st: State, jobs: Jobs, rule: Rule, sc: Scores, b: int) -> None:
     now = max(env[b].now, next_)
     env[b].now = now
     while env[b].running > 0 and st.ends[b, env[b].running - 1] <= now:
-        _remember(st, jobs, sc, b, st.who[b, env[b].running - 1])
+        ended = first + st.who[b, env[b].running - 1]
+        for side in range(2):
+            _count(jobs, sc, sc.group[ended, side], ended)
         finish(st, jobs, rule, b)
     while env[b].arrived < env[b].count and jobs.submit[first + env[b].arrived] <= now:
         st.line[b, env[b].inline] = env[b].arrived
@@ -141,8 +152,11 @@ def _show(st: State, jobs: Jobs, rule: Rule, sc: Scores, b: int, k: int) -> None
     request, width = sc.static[j, 0], sc.static[j, 2]
     crowd = st.env[b].queued / (st.env[b].queued + _ROOM)
     fits = 1.0 if jobs.need[j] <= free else 0.0
-    known = sc.history[jobs.user[j], 3] > 0.0
-    expected = min(request, sc.history[jobs.user[j], 0]) if known else request
+    user, alike, expected = sc.group[j, 0], sc.group[j, 1], request
+    if sc.history[alike, 3] > 0.0:
+        expected = min(request, sc.history[alike, 0])
+    elif sc.history[user, 3] > 0.0:
+        expected = min(request, sc.history[user, 0])
     x[_S] = wait / (wait + _HOUR)
     x[_S + 1] = wait / (wait + _DAY)
     x[_S + 2] = wait / (wait + max(jobs.request[j], 1.0))
@@ -155,7 +169,7 @@ def _show(st: State, jobs: Jobs, rule: Rule, sc: Scores, b: int, k: int) -> None
     x[_S + 9] = crowd * request
     x[_S + 10] = crowd * width
     x[_S + 11] = expected
-    x[_S + 12] = sc.history[jobs.user[j], 2]
+    x[_S + 12] = sc.history[user, 2] if sc.history[user, 3] > 0.0 else 0.0
     x[_S + 13] = fits * expected
 
 
@@ -277,6 +291,20 @@ def static_features(stream: Stream) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.stack(columns, axis=1))
 
 
+def groups(stream: Stream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the two groups of each job, and the job before it in each, (n, 2) both."""
+    user = np.unique(stream.user, return_inverse=True)[1]
+    alike = np.stack([stream.user, stream.request, stream.width], axis=1)
+    same = np.unique(alike, axis=0, return_inverse=True)[1].ravel()
+    group = np.stack([user, same + user.max(initial=-1) + 1], axis=1).astype(np.int64)
+    before = np.full(group.shape, -1, np.int64)
+    for side in range(2):
+        order = np.argsort(group[:, side], kind="stable")
+        again = np.flatnonzero(np.diff(group[order, side]) == 0)
+        before[order[again + 1], side] = order[again]
+    return group, before
+
+
 class Searched:
     """A stream under learnt priorities: many weights, many sequences, one compiled call.
 
@@ -287,7 +315,7 @@ class Searched:
 
     Notes
     -----
-    Memory: 8 S bytes a job of the stream and 28 for each of a sequence.
+    Memory: up to 8 S + 96 bytes a job of the stream and 36 for each of a sequence.
     """
 
     def __init__(
@@ -306,13 +334,16 @@ class Searched:
         self.jobs, self.rule = tables(stream, backfill)
         self.state: State = blank(self.jobs, self.rule, 1, length)
         layers = np.array(sizes, np.int64)
+        group, before = groups(stream)
         self.scores = Scores(
             static=static_features(stream),
             linear=np.zeros(_F),
             sizes=layers,
             net=np.zeros(int((layers[1:] * (layers[:-1] + 1)).sum())),
             base=np.zeros(length),
-            history=np.zeros((int(stream.user.max(initial=0)) + 1, 4)),
+            group=group,
+            before=before,
+            history=np.zeros((int(group.max()) + 1, 4)),
             x=np.zeros(_F),
             hidden=np.zeros((2, max(sizes, default=1))),
         )
