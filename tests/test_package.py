@@ -92,6 +92,17 @@ def test_links_between_pages_lead_somewhere():
     assert broken == []
 
 
+def test_links_of_the_site_stay_in_it():
+    docs = ROOT / "docs"
+    leaving = [
+        f"{page.relative_to(docs)}: {target}"
+        for page in docs.glob("**/*.md")
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).resolve().is_relative_to(docs)
+    ]
+    assert leaving == []
+
+
 def included() -> list[tuple[str, str]]:
     """Return what pages take from examples: the page, and the file with its section."""
     return [
