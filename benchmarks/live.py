@@ -72,7 +72,7 @@ def measure(jobs: int, seconds: float) -> dict[str, Any]:
         with subprocess.Popen(command, text=True, **pipes) as server, sync_playwright() as driver:
             address = server.stdout.readline().strip()
             token = server.stderr.readline().split()[1]
-            start = {"example": "lublin", "jobs": jobs, "platform": "machine", "speed": 1e5}
+            start = {"example": "lublin", "jobs": jobs, "platform": "machine", "speed": 3e7}
             headers = {"x-gridtwin-token": token}
             answer = httpx2.post(f"{address}api/live", json=start, headers=headers).json()
             children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()

@@ -83,7 +83,12 @@ def compared(names: Sequence[str], timelines: Sequence[Timeline]) -> list[dict[s
             .mark_line(clip=True)
             .encode(
                 x=alt.X("days:Q", title="Days", axis=alt.Axis(grid=False, tickCount=6)),
-                y=alt.Y(f"{field}:Q", title=title, axis=alt.Axis(tickCount=5)),
+                y=alt.Y(
+                    f"{field}:Q",
+                    title=title,
+                    axis=alt.Axis(tickCount=5, format="~s"),
+                    scale=alt.Scale(domainMin=0),
+                ),
                 color=alt.Color("run:N", scale=colors, legend=legend),
                 strokeDash=alt.StrokeDash("run:N", scale=dashes, legend=legend),
             )
