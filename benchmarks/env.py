@@ -7,6 +7,9 @@ that end begin anew (counted, too). By semantics, backfilling and sequences at o
 the compiled call; ``vector`` and ``copied``, the environment of gymnasium, which returns views or
 copies; ``scalar``, the environment of one sequence. Compiling is not counted.
 
+``ppo`` is training: rounds of `gridtwin.policy.rl.ppo` with its default plan and clean semantics,
+decisions learnt from per CPU second, playing, three passes and all.
+
 ``plain`` is `plain_env`, for RLScheduler's semantics; one sequence of it must show the same rows
 and give the same start times, or this fails. Each case is measured three times in turn with the
 others, and the median is told.
@@ -24,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from gridtwin.policy.batch.stream import Stream, from_table, read_rlscheduler
+from gridtwin.policy.rl import ppo
 from gridtwin.policy.rl.batched import Batched
 from gridtwin.policy.rl.envs import BatchScheduling, BatchSchedulingVector
 from gridtwin.trace import examples
@@ -202,6 +206,27 @@ def stepper(stream: Stream, kind: str, count: int, options: dict[str, Any]) -> C
     return step_many
 
 
+def trainer(stream: Stream, backfill: str) -> Callable[[], int]:
+    learner = ppo.Learner(stream, ppo.Plan(backfill=backfill))
+
+    def step() -> int:
+        before = learner.steps
+        with ppo.one_thread():
+            learner.learn()
+        return learner.steps - before
+
+    step()
+    return step
+
+
+def train_rate(step: Callable[[], int], seconds: float) -> float:
+    """Return decisions per CPU second; a call takes a second or so."""
+    done, begin = 0, time.process_time()
+    while (spent := time.process_time() - begin) < seconds or not done:
+        done += step()
+    return done / spent
+
+
 def cases(stream: Stream) -> dict[tuple[str, str, str, int], Callable[[], int]]:
     found: dict[tuple[str, str, str, int], Callable[[], int]] = {}
     for backfill in ("none", "easy"):
@@ -216,6 +241,7 @@ def cases(stream: Stream) -> dict[tuple[str, str, str, int], Callable[[], int]]:
                 for count in SIZES:
                     key = (semantics, backfill, kind, count)
                     found[key] = stepper(stream, kind, count, options)
+        found["clean", backfill, "ppo", 64] = trainer(stream, backfill)
     for count in SIZES:
         options = {"overtaking": "fitting"}
         found["clean", "decided", "batched", count] = stepper(stream, "batched", count, options)
@@ -237,7 +263,8 @@ def main() -> None:
     measured: dict[tuple[str, str, str, int], list[float]] = {key: [] for key in steppers}
     for _ in range(3):
         for key, step in steppers.items():
-            measured[key].append(rate(step, args.seconds))
+            of = train_rate if key[2] == "ppo" else rate
+            measured[key].append(of(step, args.seconds))
     told = []
     for key, rates in measured.items():
         semantics, backfill, kind, count = key
