@@ -76,7 +76,8 @@ def digest(folder: Path) -> str:
     """Return the SHA-256 of all that has to repeat."""
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in ("log.jsonl", "report.html"):
+        hidden = path.name.startswith(".")  # what a kill left
+        if path.is_file() and not hidden and path.name not in ("log.jsonl", "report.html"):
             found.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return found.hexdigest()
 

@@ -54,13 +54,13 @@ def study(jobs, tmp_path):
 
 @pytest.fixture
 def bytes_of():
-    """Return what a run folder holds that has to repeat: bytes by name."""
+    """Return what a run folder holds that has to repeat, hidden leftovers aside: bytes by name."""
 
     def read(folder):
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != "log.jsonl"
+            if path.is_file() and path.name != "log.jsonl" and not path.name.startswith(".")
         }
 
     return read

@@ -1,6 +1,7 @@
 """Runs of a study: the same bytes on any executor, after any kill, and from the folder."""
 
 import json
+import pickle
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 import gridtwin
 from gridtwin.core.errors import FormatError, InputError
 from gridtwin.core.executor import Executor
-from gridtwin.study.folder import Folder, run_file
+from gridtwin.study.folder import Folder, run_file, write_table
 from gridtwin.study.kpis import METRICS
 from gridtwin.study.run import BINS, merge, resume, run, shard_of
 from gridtwin.study.spec import load, parse
@@ -58,6 +59,24 @@ def test_a_what_if_does_what_it_says(study, tmp_path):
     assert value["s000", 0, "outage_kills"] == 0
     assert value["s001", 0, "mean_wait"] > value["s000", 0, "mean_wait"]
     assert value["s000", 0, "attempts"] > value["s000", 0, "jobs"]
+
+
+def test_the_chunks_of_a_frame_do_not_show_in_its_file(tmp_path):
+    parts = [
+        pl.DataFrame(
+            {"site": [None] * 60, "x": [0.5] * 60}, schema={"site": pl.String, "x": float}
+        ),
+        pl.DataFrame({"site": ["A", "B"] * 2000, "x": [float(k) for k in range(4000)]}),
+    ]
+    frame = pl.concat(parts, rechunk=False)
+    assert frame.n_chunks() == 2
+    files = []
+    for name, one in (("a", frame), ("b", pickle.loads(pickle.dumps(frame)))):
+        write_table(one, tmp_path / name)
+        files.append((tmp_path / name).read_bytes())
+        one.write_parquet(tmp_path / f"{name}-plain")
+    assert files[0] == files[1]
+    assert (tmp_path / "a-plain").read_bytes() != files[0]  # without, it would
 
 
 def test_processes_give_the_same_bytes(study, tmp_path, bytes_of):
@@ -221,6 +240,16 @@ def test_killed_at_several_moments_and_resumed_it_gives_the_same_bytes(study, tm
     resume(out)
     assert bytes_of(out) == bytes_of(tmp_path / "whole")
     assert Folder.open(out).log.height >= 8
+
+
+def test_a_study_that_was_killed_before_it_began_begins(study, tmp_path, bytes_of):
+    text = study.read_text()
+    run(load(study), tmp_path / "whole", shard=(1, 8), text=text)
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "study.toml").write_text(text)
+    (tmp_path / "begun" / ".spec.json.x1y2").write_text('{"format"')
+    run(load(study), tmp_path / "begun", shard=(1, 8), text=text)
+    assert bytes_of(tmp_path / "begun") == bytes_of(tmp_path / "whole")
 
 
 def test_what_a_kill_left_half_is_done_again(study, tmp_path, bytes_of):

@@ -18,7 +18,7 @@ from gridtwin.core.files import writing
 from gridtwin.study import compare
 from gridtwin.study.spec import Scenario, Spec
 
-__all__ = ["Folder", "collect", "done", "open_folder", "read_spec", "run_file"]
+__all__ = ["Folder", "collect", "done", "open_folder", "read_spec", "run_file", "write_table"]
 
 RESULTS = {"scenario": pl.String, "seed": pl.Int64, "metric": pl.String, "value": pl.Float64}
 TIMELINES = {
@@ -163,7 +163,7 @@ def open_folder(folder: Path, spec: Spec, text: str | None, *, check: bool = Tru
         there = read_spec(folder)
         if (why := there.same_as(spec)) is not None:
             raise InputError(f"{folder} holds another study: {why}; choose a new folder")
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(not _begun(path) for path in folder.iterdir()):
         raise InputError(f"{folder} has files and no spec.json; choose a new or an empty folder")
     if check:
         spec.check_inputs()
@@ -180,8 +180,8 @@ def open_folder(folder: Path, spec: Spec, text: str | None, *, check: bool = Tru
 def collect(folder: Path, spec: Spec) -> None:
     """Write the tables of the runs that are done."""
     ready = [pair for pair in spec.runs if done(folder, *pair)]
-    if len(ready) == len(spec.runs):  # what a kill left half written
-        for rest in (*folder.glob(".*.*"), *(folder / "runs").glob(".*.*")):
+    if len(ready) == len(spec.runs):  # nobody writes there any more: kills left these
+        for rest in (folder / "runs").glob(".s*-*.*"):
             rest.unlink(missing_ok=True)
     results = _results(folder, ready)
     tables = {
@@ -193,8 +193,22 @@ def collect(folder: Path, spec: Spec) -> None:
     if spec.feedback is not None:
         tables["feedback"] = _windows(folder, ready)
     for name, frame in tables.items():
-        with writing(folder / f"{name}.parquet") as path:
-            frame.write_parquet(path)
+        write_table(frame, folder / f"{name}.parquet")
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame, the same bytes for the same rows.
+
+    Each chunk of a frame has its own pages in the file, and a frame from another process has other
+    chunks than it had there.
+    """
+    with writing(path) as temporary:
+        frame.rechunk().write_parquet(temporary)
+
+
+def _begun(path: Path) -> bool:
+    """Return whether a file is what a study leaves that was killed before it had a spec.json."""
+    return path.name == "study.toml" or path.name.startswith((".study.toml.", ".spec.json."))
 
 
 def _read(folder: Path, scenario: str, seed: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from gridtwin.core.executor import Executor
 from gridtwin.core.files import writing
 from gridtwin.sim import Result, simulate
 from gridtwin.study.feedback import run_windows
-from gridtwin.study.folder import collect, done, open_folder, read_spec, run_file
+from gridtwin.study.folder import collect, done, open_folder, read_spec, run_file, write_table
 from gridtwin.study.jobs import DAY, Given
 from gridtwin.study.kpis import kpis
 from gridtwin.study.spec import Scenario, Spec
@@ -272,8 +272,7 @@ def _task(text: str, pair: tuple[str, int]) -> Outcome:
 def _write(folder: Path, outcome: Outcome) -> None:
     """Write a run: its timeline, and then what says that it is done."""
     name, seed = outcome.scenario, outcome.seed
-    with writing(run_file(folder, name, seed, ".parquet")) as path:
-        outcome.timeline.write_parquet(path)
+    write_table(outcome.timeline, run_file(folder, name, seed, ".parquet"))
     document = {
         "scenario": name,
         "seed": seed,
