@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -13,6 +14,7 @@ ARGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 WAIT = 240_000.0
+REPORT = "report?path=" + quote("<img src=x onerror=alert(1)>")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's chromium"),
@@ -61,7 +63,7 @@ def test_pages_fit_and_say_nothing_on_the_console(opened, server, tmp_path, widt
             "compare?first=easy&second=fcfs",
             "live",
             "whatif",
-            "report?path=fcfs",
+            REPORT,
         )
     ):
         page.goto(server.address + path)
@@ -108,6 +110,7 @@ def test_two_browsers_see_the_same_simulation(opened, server):
     shown = [[page.inner_text(f"#c-{name}") for name in ("time", "queued", "running", "use")]
              for page in (one, other)]  # fmt: skip
     assert shown[0] == shown[1]
-    one.get_by_role("button", name="End").click()
+    with one.expect_response(lambda answer: answer.request.method == "DELETE"):
+        one.get_by_role("button", name="End").click()
     playwright.expect(other.locator("#state")).to_have_text("ended")
     assert server.children() == []
