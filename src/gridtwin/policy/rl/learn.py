@@ -84,7 +84,7 @@ def learn(
     }
     if method in ("cem", "es"):
         plan = search.Plan(
-            method=cast("search.Method", method),
+            method=method,
             hidden=(16, 8) if method == "es" else (),
             backfill=backfill,
             objective=cast("search.Objective", objective),
@@ -111,10 +111,11 @@ def _with_torch(
     told: dict[str, Any],
 ) -> Learnt:
     from gridtwin.policy.rl import clone, ppo
+    from gridtwin.policy.rl.batched import Objective
     from gridtwin.policy.rl.nets import Kernel, as_priority
 
     if method == "ppo":
-        plan = ppo.Plan(net, backfill, cast("ppo.Objective", objective), steps, seed=seed)
+        plan = ppo.Plan(net, backfill, cast("Objective", objective), steps, seed=seed)
         learner = ppo.train(stream, plan, folder=folder, progress=progress)
         made, told["steps"], told["plan"] = learner.net, learner.steps, asdict(plan)
     else:
