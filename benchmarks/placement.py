@@ -41,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from brokerage import smaller
 from grid_example import faults, grid
 
-_SIZES = ((100, 10, 20), (500, 20, 60), (1000, 50, 100))
+_SIZES = ((100, 10, 20), (500, 20, 60))
 _PAIRS = 1_000  # of a job and a site, up to which the search for the optimum is tried
 
 

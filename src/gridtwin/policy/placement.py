@@ -17,6 +17,7 @@ from gridtwin.core.registry import Registry
 from gridtwin.policy.data_view import DataView
 
 __all__ = [
+    "RESERVE",
     "HotSet",
     "Placement",
     "Placer",
@@ -32,6 +33,8 @@ __all__ = [
 
 _DAY = 86400.0
 _TB = 1e12
+RESERVE = 0.2
+"""Share of a site's space that copies leave free: jobs whose output finds no room fail."""
 
 
 class Step(NamedTuple):
@@ -89,11 +92,16 @@ def placement(name: str, seed: int = 0) -> Placer:
 
 
 class Room:
-    """The space left at sites, and what one call may still order: bytes, and copies."""
+    """The space left at sites, and what one call may still order: bytes, and copies.
+
+    A share `RESERVE` of each site's space is left to what jobs write.
+    """
 
     def __init__(self, view: DataView, budget: float) -> None:
         self.view, self.budget = view, budget
-        self.free = np.where(view.may_hold, view.free, -1.0)
+        space = view.stored + view.coming + view.free
+        kept = np.where(np.isfinite(space), RESERVE * space, 0.0)
+        self.free = np.where(view.may_hold, view.free - kept, -1.0)
         self.left = view.may_start
 
     def take(self, files: NDArray[np.int64], site: int | NDArray[np.int64]) -> list[Step]:

@@ -144,7 +144,7 @@ class LRU:
     `high` of it is. What was there before the run, and the last copy of a file, stay.
     """
 
-    def __init__(self, low: float = 0.1, high: float = 0.2) -> None:
+    def __init__(self, low: float = 0.25, high: float = 0.35) -> None:
         if not 0.0 <= low <= high <= 1.0:
             raise InputError(f"low {low}, high {high}; expected 0 <= low <= high <= 1")
         self.low, self.high = low, high
