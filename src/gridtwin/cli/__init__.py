@@ -34,6 +34,7 @@ from gridtwin.cli import (
     study,
     train,
     train_policy,
+    transfer,
 )
 from gridtwin.core.errors import GridtwinError, UnknownNameError
 
@@ -61,6 +62,7 @@ for module in (
     policies,
     compare_policies,
     train_policy,
+    transfer,
     export,
     report,
     example,

@@ -25,7 +25,7 @@ from gridtwin.trace.readers import read
 from gridtwin.trace.split import by_row
 from gridtwin.trace.writers import write
 
-__all__ = ["Benchmark", "Contender", "benchmark"]
+__all__ = ["Benchmark", "Contender", "benchmark", "file_name"]
 
 _TRACES: tuple[Group, ...] = ("temporal", "scheduling")
 _COSTS = ("fit_cpu_s", "sample_cpu_s", "peak_mib")
@@ -119,7 +119,7 @@ def benchmark(
     evaluations: dict[tuple[str, str], Evaluation] = {}
     for name, jobs in traces.items():
         jobs = jobs if rows is None else subsample(jobs, rows, np.random.default_rng(seed))
-        place = folder / _file_name(name)
+        place = folder / file_name(name)
         parts = _prepared(jobs, place, holdout, (cores or {}).get(name), seed)
         judged = []
         for entry in entries:
@@ -138,7 +138,7 @@ def _check(entries: list[Contender], traces: Mapping[str, JobTable], holdout: fl
     if not entries or not traces:
         raise InputError("a benchmark needs at least one model and one trace; give both")
     for kind, names in (("model", [e.name for e in entries]), ("trace", list(traces))):
-        files = [_file_name(name) for name in names]
+        files = [file_name(name) for name in names]
         if len(set(files)) < len(files):
             raise InputError(f"two {kind}s have the same name, among {', '.join(names)}; label one")
     if not 0 < holdout < 1:
@@ -179,7 +179,7 @@ def _judged(
     seed: int,
 ) -> tuple[Evaluation | None, dict[str, Any]]:
     """Fit, sample and judge one model; its costs, or the reason why it gave nothing."""
-    home = place / _file_name(entry.name)
+    home = place / file_name(entry.name)
     task = _Task(entry, str(place / "train.parquet"), str(home / "rows"), (seed,), seed)
     costs = _apart(task)
     if costs.get("error"):
@@ -275,5 +275,6 @@ def _save(table: pl.DataFrame, folder: Path) -> None:
         path.write_text(json.dumps({"rows": table.to_dicts()}, indent=1), encoding="utf-8")
 
 
-def _file_name(label: str) -> str:
+def file_name(label: str) -> str:
+    """Return a label as the name of a file."""
     return re.sub(r"[^\w.=-]+", "_", label).lstrip(".") or "_"

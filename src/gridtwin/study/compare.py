@@ -73,11 +73,15 @@ def interval(
     if n < 2:
         return None, None
     drawn = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
-    means = differences[drawn].mean(1)
-    t = stats.t.ppf((1 - level) / 2, n - 1)
-    tail = float(stats.norm.cdf(np.sqrt(n / (n - 1)) * t))
-    low, high = np.quantile(means, [tail, 1 - tail])
+    tail = tail_of(n, level)
+    low, high = np.quantile(differences[drawn].mean(1), [tail, 1 - tail])
     return float(low), float(high)
+
+
+def tail_of(n: int, level: float = 0.95) -> float:
+    """Return the expanded percentile for `n` values, 2 or more; see `interval`."""
+    t = stats.t.ppf((1 - level) / 2, n - 1)
+    return float(stats.norm.cdf(np.sqrt(n / (n - 1)) * t))
 
 
 def sensitivity(results: pl.DataFrame, spec: Spec) -> pl.DataFrame:
