@@ -75,7 +75,7 @@ def sentences(told: Mapping[str, Any]) -> list[str]:
     name = next(row["source"] for row in judged if row)
     parts = [
         f"{_cost(row['cost']['mean'])} {where} ({_within(row['cost'], _cost)}"
-        f"{', which may be chance' if not _judged(row) else ''})"
+        f"{', which may be chance' if _by_chance(row) else ''})"
         for row, where in zip(judged, map(_where, told["settings"]), strict=True)
         if row
     ]
@@ -155,6 +155,10 @@ def _judged(row: Row) -> str:
     return "worse" if low > 0 else "better"
 
 
+def _by_chance(row: Row) -> bool:
+    return row["cost"]["low"] is not None and not _judged(row)
+
+
 def _log(value: float) -> str:
     return signed(value, "")
 
@@ -211,7 +215,11 @@ def _figures(told: Mapping[str, Any]) -> list[Figure]:
     frame = pl.DataFrame(rows, schema={**schema, **numbers, "judged": pl.String}, orient="row")
     chart = study_charts.differences(frame, panels)
     caption = "Bounded slowdown against training on real jobs; the line is no difference."
-    return [Figure("cost", "cost", "Each source beside real jobs", caption, chart, size="wide")]
+    return [
+        Figure(
+            "cost_by_source", "cost", "Each source beside real jobs", caption, chart, size="wide"
+        )
+    ]
 
 
 def _sources(setting: Row) -> Table:

@@ -103,13 +103,13 @@ def test_other_files_and_broken_ones_are_refused(jobs, done, tmp_path):
 
 
 def test_a_model_that_cannot_learn_is_left_out_and_told(jobs, tmp_path):
-    models = (Contender("smote", {"k": 0}, "bad"), Contender("smote"))
+    models = (Contender("trace", {"leaf": 0}, "bad"), Contender("smote"))
     plan = Plan(**{**PLAN.__dict__, "backfills": ("none",), "seeds": 1, "models": models})
     told = transfer(jobs, tmp_path / "it", plan)
     assert list(told["failed"]) == ["bad"]
     sources = [row["source"] for row in told["settings"][0]["sources"]]
     assert sources == ["real", "real weeks", "smote", "smote+load"]
-    assert any(warning.startswith("bad is left out: smote: k") for warning in told["warnings"])
+    assert any(warning.startswith("bad is left out: trace: leaf") for warning in told["warnings"])
 
 
 def test_a_machine_that_is_too_large_hardly_queues(jobs, tmp_path):
