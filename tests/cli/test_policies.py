@@ -26,10 +26,11 @@ def test_policies_are_listed_with_formula_and_source(run):
 
 def test_policies_are_compared(run, trace, tmp_path):
     args = ("compare-policies", trace, "--length", 50, "--cores", 64, "--policy", "fcfs")
-    done = run(*args, "--policy", "sjf", "--backfill", "easy", "-o", tmp_path / "a.json", "--json")
+    done = run(*args, "--policy", "sjf", "--backfill", "easy", "-o", tmp_path / "out", "--json")
     assert done.code == 0, done.err
     assert {row["policy"] for row in done.json["rows"]} == {"fcfs+easy", "sjf+easy"}
-    assert json.loads((tmp_path / "a.json").read_text()) == done.json
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == done.json
+    assert "times the bounded slowdown of fcfs+easy" in (tmp_path / "out/report.html").read_text()
     assert "overlap much" in done.err
     told = run(*args, "--protocol", "published")
     assert told.code == 1

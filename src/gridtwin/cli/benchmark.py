@@ -37,6 +37,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Fit several models to traces, judge all by the same metrics, and print one table."""
+    from gridtwin.report.benchmark import write_benchmark_report
     from gridtwin.study.benchmark import benchmark
 
     result = benchmark(
@@ -49,6 +50,9 @@ def command(
         groups=chosen_groups(also),
         seed=seed,
     )
+    made = {_stem(path): str(path) for path in sources} | {"Seed": str(seed)}
+    made |= {"Held out": f"{holdout:g} of the jobs", "Samples": str(samples)}
+    write_benchmark_report(result, output / "report.html", made=made)
     if as_json:
         print_json({"rows": result.table.to_dicts()})
         return
@@ -57,7 +61,7 @@ def command(
         print_table(str(name), ["model", *shown], part.select("model", *shown).rows())
         for label, error in part.select("model", "error").drop_nulls().rows():
             typer.echo(f"{label} gave nothing: {error}")
-    typer.echo(f"all scores, costs and traces written to {output}")
+    typer.echo(f"all scores, costs, traces and report.html written to {output}")
 
 
 def parse_model(text: str) -> "Contender":

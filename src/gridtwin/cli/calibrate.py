@@ -31,6 +31,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Fit cores, delays, queues… to the first part of the records; judge them on the rest."""
+    from gridtwin.report.calibration import write_calibration_report
     from gridtwin.sim.calibrate import calibrate
     from gridtwin.sim.formats import load_platform
 
@@ -45,13 +46,14 @@ def command(
         progress=lambda site: say(f"fitting {site}"),
     )
     found.save(output)
+    write_calibration_report(found, output / "report.html", source=str(jobs))
     if as_json:
         print_json({**found.to_dict(), "output": str(output)})
         return
     for reason, count in found.left_out.items():
         say(f"{jobs}: {count} jobs left out: {reason}")
     _print(found, jobs)
-    typer.echo(f"calibration.json and platform.toml written to {output}")
+    typer.echo(f"calibration.json, platform.toml and report.html written to {output}")
 
 
 def _print(found: "Calibration", jobs: Path) -> None:

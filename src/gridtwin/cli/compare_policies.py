@@ -55,7 +55,10 @@ def command(
         int | None, typer.Option(min=0, help="Of the sequences; by default 0, published 1.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", dir_okay=False, help="File for the JSON.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", file_okay=False, help="Folder for comparison.json and report.html."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -90,12 +93,17 @@ def command(
     for warning in found.warnings:
         say(f"warning: {warning}")
     if output is not None:
-        with writing(output) as path:
+        from gridtwin.report.policies import write_policies_report
+
+        with writing(output / "comparison.json") as path:
             path.write_text(json_text(found.to_json()) + "\n")
+        write_policies_report(found, output / "report.html", source=str(jobs))
     if as_json:
         print_json(found.to_json())
-    else:
-        _print(found)
+        return
+    _print(found)
+    if output is not None:
+        typer.echo(f"comparison.json and report.html written to {output}")
 
 
 def _stream(jobs: Path, protocol: str, cores: int | None) -> "Stream":

@@ -9,10 +9,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from gridtwin.core.files import writing
-from gridtwin.report.export import Format, inline, save_figures
+from gridtwin.report.export import Format, inline, save_figures, to_svg
 from gridtwin.report.figures import Figure
+from gridtwin.report.verdict import Headline
 
-__all__ = ["Cell", "Line", "Table", "environment", "save", "sections"]
+__all__ = ["Cell", "Line", "Section", "Table", "environment", "save", "sections", "write_results"]
+
+Section = tuple[str, str, str]
+"""Key, title and introduction of a section."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,61 @@ def environment() -> jinja2.Environment:
     )
 
 
-def sections(
-    drawn: Sequence[Figure], pictures: Mapping[str, str], wanted: Sequence[tuple[str, str, str]]
-) -> list[dict[str, Any]]:
-    """Return the sections that have a figure, with their figures ready to print.
+def write_results(
+    path: Path | str,
+    *,
+    command: str,
+    title: str,
+    sentences: Sequence[str],
+    cards: Sequence[Headline],
+    wanted: Sequence[Section],
+    figures: Sequence[Figure],
+    tables: Mapping[str, Sequence[Table]],
+    definitions: Sequence[tuple[str, str]],
+    provenance: Sequence[tuple[str, str]],
+) -> Path:
+    """Write the page of a command's results: verdict, sections of charts and tables, definitions.
 
-    `wanted` has key, title and introduction of each, in order.
+    Parameters
+    ----------
+    command
+        As in "gridtwin benchmark".
+    sentences
+        The verdict, first what sums it up.
+    wanted
+        The sections in order; one without a figure and a table is left out.
+    tables
+        By the key of their section.
+    """
+    pictures = {figure.key: to_svg(figure.chart) for figure in figures}
+    page = (
+        environment()
+        .get_template("results.html.j2")
+        .render(
+            command=command,
+            title=title,
+            sentences=sentences,
+            cards=cards,
+            sections=sections(figures, pictures, wanted, tables),
+            definitions=definitions,
+            provenance=provenance,
+        )
+    )
+    path = Path(path)
+    with writing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def sections(
+    drawn: Sequence[Figure],
+    pictures: Mapping[str, str],
+    wanted: Sequence[Section],
+    tables: Mapping[str, Sequence[Table]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the sections that have a figure or a table, with their figures ready to print.
+
+    `wanted` has them in order; `tables` goes by their keys.
     """
     found = []
     for key, title, intro in wanted:
@@ -87,6 +140,8 @@ def sections(
             for figure in drawn
             if figure.section == key
         ]
-        if inside:
-            found.append({"key": key, "title": title, "intro": intro, "figures": inside})
+        below = (tables or {}).get(key, ())
+        if inside or below:
+            section = {"key": key, "title": title, "intro": intro}
+            found.append({**section, "figures": inside, "tables": below})
     return found

@@ -7,12 +7,27 @@ import polars as pl
 
 from gridtwin.report.theme import NARROW, WIDE, Chart, styled
 
-__all__ = ["PALETTE", "bands", "differences", "drift", "gantt", "shares_of_variance"]
+__all__ = [
+    "PALETTE",
+    "bands",
+    "differences",
+    "drift",
+    "gantt",
+    "ratio_panels",
+    "shares_of_variance",
+]
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 """Of Okabe and Ito (2008), told apart with any colour vision."""
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 1], [1, 3], [10, 4])
-_JUDGED = {"better": "#009E73", "worse": "#D55E00", "other": "#0072B2", "by chance": "#999999"}
+_JUDGED = {
+    "better": "#009E73",
+    "worse": "#D55E00",
+    "other": "#0072B2",
+    "model": "#0072B2",
+    "by chance": "#999999",
+    "real weeks": "#999999",
+}
 
 
 def differences(frame: pl.DataFrame, panels: Sequence[tuple[str, str]]) -> Chart:
@@ -26,33 +41,68 @@ def differences(frame: pl.DataFrame, panels: Sequence[tuple[str, str]]) -> Chart
     panels
         Metric and title of each panel, in order.
     """
+    axis = alt.Axis(tickCount=4, labelOverlap=True)
+    drawn = [(metric, title, alt.Scale()) for metric, title in panels]
+    return _side_by_side(frame, drawn, zero=0.0, axis=axis)
+
+
+def ratio_panels(frame: pl.DataFrame, panels: Sequence[tuple[str, str]]) -> Chart:
+    """Draw ratios to the real trace, one panel a metric, on log axes around 1.
+
+    Parameters
+    ----------
+    frame
+        As of `differences`; ``change``, ``low`` and ``high`` are ratios above 0, and ``judged`` is
+        model or "real weeks".
+    panels
+        Metric and title of each panel, in order.
+    """
+    drawn = []
+    for metric, title in panels:
+        mine = frame.filter(pl.col("metric") == metric)
+        ends = pl.concat([mine[name] for name in ("change", "low", "high")]).drop_nulls().to_list()
+        domain = [min(0.5, *ends) / 1.1, max(2.0, *ends) * 1.1]
+        drawn.append((metric, title, alt.Scale(type="log", domain=domain, nice=False)))
+    axis = alt.Axis(tickCount=4, labelOverlap=True, format="~g")
+    return _side_by_side(frame, drawn, zero=1.0, axis=axis)
+
+
+def _side_by_side(
+    frame: pl.DataFrame,
+    panels: Sequence[tuple[str, str, alt.Scale]],
+    *,
+    zero: float,
+    axis: alt.Axis,
+) -> Chart:
+    """Draw dots with intervals beside a line at `zero`, one panel a metric, one row a scenario."""
     order = frame["scenario"].unique(maintain_order=True).to_list()
     present = [name for name in _JUDGED if name in set(frame["judged"])]
-    scale = alt.Scale(domain=present, range=[_JUDGED[name] for name in present])
     color = alt.Color(
         "judged:N",
-        scale=scale,
+        scale=alt.Scale(domain=present, range=[_JUDGED[name] for name in present]),
         legend=alt.Legend(
             title=None, orient="top", symbolType="circle", symbolOpacity=1, symbolSize=60
         ),
     )
     drawn = []
-    for k, (metric, title) in enumerate(panels):
-        axis = alt.Axis(domain=False, ticks=False, labels=k == 0, labelLimit=260, grid=False)
-        y = alt.Y("scenario:N", title=None, sort=order, axis=axis)
+    for k, (metric, title, scale) in enumerate(panels):
+        names = alt.Axis(domain=False, ticks=False, labels=k == 0, labelLimit=260, grid=False)
+        y = alt.Y("scenario:N", title=None, sort=order, axis=names)
         mine = frame.filter(pl.col("metric") == metric)
-        x = alt.X("change:Q", title=title, axis=alt.Axis(tickCount=4, labelOverlap=True))
-        zero = alt.Chart(pl.DataFrame({"zero": [0.0]})).mark_rule(color="#333").encode(x="zero:Q")
+        line = alt.Chart(pl.DataFrame({"zero": [zero]})).mark_rule(color="#333")
         bars = (
             alt.Chart(mine.drop_nulls("low"))
             .mark_rule(strokeWidth=4, opacity=0.45)
-            .encode(x=alt.X("low:Q", title=title), x2="high:Q", y=y, color=color)
+            .encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q", y=y, color=color)
         )
         dots = alt.Chart(mine).mark_point(filled=True, size=55, opacity=1)
-        dots = dots.encode(x=x, y=y, color=color)
+        dots = dots.encode(
+            x=alt.X("change:Q", title=title, scale=scale, axis=axis), y=y, color=color
+        )
         width = (WIDE - 220) // len(panels) - 20
+        marked = line.encode(x=alt.X("zero:Q", scale=scale))
         drawn.append(
-            alt.layer(zero, bars, dots).properties(width=max(width, 150), height=alt.Step(19))
+            alt.layer(marked, bars, dots).properties(width=max(width, 150), height=alt.Step(19))
         )
     return styled(alt.hconcat(*drawn, spacing=20))
 
