@@ -5,8 +5,8 @@
 DATA is the folder of real traces; `SETTINGS` says where each is, the machine's size and the jobs of
 a sequence. OUT has a folder for each, as `gridtwin transfer` writes it; what is there is gone on
 with. Helios' file names no machine: its jobs run on one that they load to 0.8, as in ``peers.py``,
-where nobody waits, and on one of 1,200 GPUs, where half of the sequences queue. Printed as Markdown;
-CPU seconds are of what was not yet done.
+where nobody waits, and on one of 1,200 GPUs, where half of the sequences queue. Printed as
+Markdown; CPU seconds are of what was not yet done.
 """
 
 import argparse

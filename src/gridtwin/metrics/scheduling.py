@@ -25,6 +25,7 @@ from gridtwin.trace.derive import (
 __all__ = [
     "Replay",
     "load",
+    "load_of_body",
     "queue_ratio",
     "replay",
     "slowdown_easy",
@@ -87,7 +88,7 @@ def replay(jobs: JobTable, cores: int, policy: Policy, memo: Memo | None = None)
     out = Replay(
         _figures(wait),
         _figures(bounded_slowdown(wait, run)),
-        _load(run, width, submit, cores),
+        load_of_body(run, width, submit, cores),
         ready.unit,
         dropped,
     )
@@ -96,8 +97,8 @@ def replay(jobs: JobTable, cores: int, policy: Policy, memo: Memo | None = None)
     return out
 
 
-def _load(run: np.ndarray, width: np.ndarray, submit: np.ndarray, cores: int) -> float:
-    """Return the offered load of a trace's body."""
+def load_of_body(run: np.ndarray, width: np.ndarray, submit: np.ndarray, cores: int) -> float:
+    """Return the offered load of a trace's body: without the first and the last 0.5 %."""
     edge = len(submit) // 200
     inside = slice(edge, len(submit) - edge)
     return offered_load(run[inside], width[inside], submit[inside], cores)
@@ -220,7 +221,7 @@ def load(real: JobTable, synthetic: JobTable, *, cores: int | None = None) -> Sc
         return Score.none(reason)
     a, b = runnable(real), runnable(synthetic)
     cores = machine_size(real, a) if cores is None else cores
-    x, y = (_load(ready.run, ready.width, ready.submit, cores) for ready in (a, b))
+    x, y = (load_of_body(ready.run, ready.width, ready.submit, cores) for ready in (a, b))
     if not x > 0 or not np.isfinite(y):
         return Score.none("the real or the synthetic trace asks for no work over its span")
     detail = {

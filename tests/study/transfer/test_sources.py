@@ -1,7 +1,10 @@
 """What schedulers are trained on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from tests.conftest import make_jobs
 
 from gridtwin.core.errors import InputError
 from gridtwin.policy.batch.stream import from_table
@@ -72,3 +75,10 @@ def test_why_nothing_can_be_drawn_is_told(jobs, tmp_path):
     one = jobs.with_frame(jobs.collect().head(1))
     assert "4 hours" in draw(Draw(None, (0,), 0, tmp_path), one)
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_stray_job_does_not_stretch_the_load():
+    stream = from_table(make_jobs(400), cores=64)
+    early = stream.submit.copy()
+    early[0] -= 1e8
+    assert load_of(replace(stream, submit=early)) == pytest.approx(load_of(stream))

@@ -13,12 +13,13 @@ import numpy as np
 
 from gridtwin.core.errors import GridtwinError, InputError
 from gridtwin.core.seeds import spawn
+from gridtwin.metrics.scheduling import load_of_body
 from gridtwin.policy.batch.stream import Stream, from_table
 from gridtwin.policy.rl.windows import CALM, reference
 from gridtwin.sim.policies import Backfill
 from gridtwin.study.benchmark import Contender, file_name
 from gridtwin.trace import JobTable
-from gridtwin.trace.derive import machine_size, offered_load
+from gridtwin.trace.derive import machine_size
 from gridtwin.trace.readers import read
 from gridtwin.trace.resample import bootstrap_blocks
 from gridtwin.trace.split import by_time
@@ -134,8 +135,8 @@ def stream_of(source: str, seed: int, parts: Parts, folder: Path) -> Stream:
 
 
 def load_of(stream: Stream) -> float:
-    """Return the offered load of a stream's jobs."""
-    return offered_load(stream.run, stream.need, stream.submit, stream.cores)
+    """Return the offered load of a stream's body: stray jobs at its ends do not stretch it."""
+    return load_of_body(stream.run, stream.need, stream.submit, stream.cores)
 
 
 def matched(stream: Stream, load: float) -> Stream:
