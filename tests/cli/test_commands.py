@@ -178,5 +178,11 @@ def test_report_needs_a_folder_of_results_or_traces(run, trace, tmp_path):
 def test_demo_on_a_file(run, trace, tmp_path):
     done = run("demo", "--data", trace, "--samples", 2, "-o", tmp_path, "--json")
     assert done.code == 0, done.err
-    assert done.json["report"].endswith("report.html")
-    assert (tmp_path / "report.html").exists()
+    assert done.json["report"] == str(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    for part in ("analysis/analysis.html", "fidelity/report.html", "study/report.html"):
+        assert f'href="{part}"' in page
+        assert (tmp_path / part).is_file()
+    again = run("study", "show", tmp_path / "study", "--json").json
+    assert again["done"] == again["runs"] == 27
+    assert "sjf+easy · load x 1.5" in again["scenarios"].values()

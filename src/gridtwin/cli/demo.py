@@ -1,4 +1,4 @@
-"""``gridtwin demo``: the whole loop on the embedded example or on a real trace."""
+"""``gridtwin demo``: the whole dynamic model on the embedded example or on a real trace."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,34 +24,29 @@ def command(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Read, learn, generate, judge, simulate and report, in one go."""
+    """Analyse, learn, judge, simulate policies and what-ifs, and report, in one go."""
+    grid = data is None and example == "panda"
     if data is None:
         from gridtwin.trace import examples
 
         say(f"no --data: using the embedded example {example!r}, a synthetic trace")
-        if example == "panda":
-            jobs = examples.load("panda", days=18, scale=0.1, seed=seed)
-        else:
-            jobs = examples.load("lublin", seed=seed)
+        options = {"days": 18, "scale": 0.15} if grid else {}
+        jobs = examples.load(example, seed=seed, **options)
     else:
         jobs = read(data)
-    name = f"the example {example!r}" if data is None else data.name
-    from gridtwin.report import write_report
-    from gridtwin.study.loop import run_loop
+    from gridtwin.report.demo import write_demo_report
+    from gridtwin.study.demo import run_demo
 
-    loop = run_loop(jobs, output, cores=cores, samples=samples, seed=seed)
-    page = write_report(
-        output,
-        title=f"The trace model against {name}",
-        real=loop.real,
-        synthetic=loop.samples,
-        evaluation=loop.evaluation,
-        simulations=loop.simulations,
-        notes=() if data else ("The example is itself synthetic: 'real' stands for it here.",),
-        provenance={"command": "gridtwin demo", "model": "trace", "seed": str(seed)},
+    demo = run_demo(jobs, output, grid=grid, cores=cores, samples=samples, seed=seed)
+    page = write_demo_report(
+        demo,
+        title=f"the example {example!r}" if data is None else data.name,
+        synthetic=data is None,
+        provenance={"Command": "gridtwin demo", "Seed": str(seed)},
     )
+    headline = demo.loop.headline
     if as_json:
-        print_json({**loop.headline, "report": str(page)})
+        print_json({**headline, "report": str(page)})
         return
-    print_table("the trace model against the trace", ["", "value"], list(loop.headline.items()))
+    print_table("the trace model against the trace", ["", "value"], list(headline.items()))
     typer.echo(f"report: {page}")

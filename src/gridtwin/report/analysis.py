@@ -12,7 +12,7 @@ from gridtwin.report.export import Format, to_svg
 from gridtwin.report.numbers import count, duration, number, percent
 from gridtwin.report.page import environment, save, sections
 
-__all__ = ["write_analysis"]
+__all__ = ["cards", "is_synthetic", "kpi_text", "sentences", "write_analysis"]
 
 CARDS = (
     "queue_time_median",
@@ -74,8 +74,8 @@ def write_analysis(
         .render(
             title=title,
             synthetic=is_synthetic(source),
-            sentences=_sentences(analysis.kpis),
-            cards=[_card(name, analysis.kpis[name]) for name in CARDS if name in analysis.kpis][:6],
+            sentences=sentences(analysis),
+            cards=cards(analysis),
             kpis=[_card(name, kpi) for name, kpi in analysis.kpis.items()],
             notes=list(notes),
             sections=sections(drawn, pictures, SECTIONS),
@@ -107,8 +107,15 @@ _SENTENCES = (
 )
 
 
-def _sentences(kpis: Mapping[str, Kpi]) -> list[str]:
-    """Return what the key figures say, those that the table has."""
+def cards(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return the first six key figures that the jobs have."""
+    kpis = analysis.kpis
+    return [_card(name, kpis[name]) for name in CARDS if name in kpis][:6]
+
+
+def sentences(analysis: Analysis) -> list[str]:
+    """Return what the key figures say, those that the jobs have."""
+    kpis = analysis.kpis
     counted = [kpi_text(kpis[name]) for name in ("jobs", "sites") if _told(kpis.get(name))]
     first = f"What was analysed: {' at '.join(counted)}."
     known = [(kpis[name], text) for name, text in _SENTENCES if _told(kpis.get(name))]

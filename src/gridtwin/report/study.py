@@ -20,7 +20,7 @@ from gridtwin.report.study_words import View, cards, sentences, words
 if TYPE_CHECKING:
     from gridtwin.study.folder import Folder
 
-__all__ = ["write_study_report"]
+__all__ = ["figures", "write_study_report"]
 
 DAY = 86400.0
 MOST_PANELS = 6
@@ -70,7 +70,7 @@ def write_study_report(folder: "Folder", path: Path | str) -> Path:
         Of the page, one HTML file with its charts as SVG, no script and no request.
     """
     view = View(folder)
-    drawn = _figures(view)
+    drawn = figures(view)
     pictures = {figure.key: to_svg(figure.chart) for figure in drawn}
     tables = _tables(view)
     found = sections(drawn, pictures, _SECTIONS)
@@ -115,7 +115,8 @@ def _tables(view: View) -> dict[str, Any]:
     return found | {key: table for key, table in more.items() if table is not None}
 
 
-def _figures(view: View) -> list[Figure]:
+def figures(view: View) -> list[Figure]:
+    """Return all charts of a study, in order."""
     if not view.rows:
         return []
     return [*_differences(view), *_timelines(view), *_sensitivity(view), *_map(view), *_drift(view)]

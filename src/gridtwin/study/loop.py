@@ -1,6 +1,6 @@
 """The loop: learn a trace, generate it many times, judge it, simulate both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -74,6 +74,7 @@ def run_loop(
     samples: int = 20,
     seed: int = 0,
     model: str = "trace",
+    fitted: Callable[[], None] | None = None,
 ) -> Loop:
     """Fit `model` to the jobs, draw `samples` traces, judge them, and simulate under EASY.
 
@@ -86,6 +87,8 @@ def run_loop(
         Size of the machine; as the trace states, or estimated from its use, where None.
     samples
         Traces to draw; queues are heavy-tailed, and 20 are the least that shows a spread.
+    fitted
+        Called as soon as the model of all jobs is saved.
 
     Raises `InputError` for fewer than two jobs.
     """
@@ -95,14 +98,16 @@ def run_loop(
     write(jobs, folder / "jobs.parquet")
     create = models.get(model)
     half, rows_seed, *seeds = np.random.SeedSequence(seed).spawn(samples + 2)
+    whole = create(seed=seed).fit(jobs)
+    whole.save(folder / "model")
+    if fitted is not None:
+        fitted()
     train, holdout = by_row(jobs, 0.5, seed=int(np.random.default_rng(half).integers(1 << 31)))
     drawn = create(seed=seed).fit(train).sample(seed=np.random.default_rng(rows_seed))
     if cores is None and sites_of(jobs) < 2:
         cores = machine_size(jobs)
     rows = evaluate(train, drawn, holdout, cores, seed=seed, groups=_ROWS)
-    fitted = create(seed=seed).fit(jobs)
-    fitted.save(folder / "model")
-    traces = Samples(fitted, tuple(seeds))
+    traces = Samples(whole, tuple(seeds))
     evaluation = join(rows, evaluate(jobs, traces, None, cores, seed=seed, groups=_TRACES))
     evaluation.save(folder)
     traces = _typical_first(traces, evaluation)
