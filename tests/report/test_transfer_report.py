@@ -60,7 +60,7 @@ def test_the_verdict_says_what_a_generated_trace_costs(told):
     assert more[0].startswith(
         "Without backfilling, it keeps 97 % of the gain over FCFS (95 %: 91 %"
     )
-    assert "over SJF" in more[1]
+    assert "changes the slowdown of SJF by \u22121.0 % (95 %: \u22129.5 % to +11 %)" in more[1]
     assert "too little, or too uncertain" in more[1]
     assert "Worse than real jobs beyond chance, without backfilling: <b>tvae</b> +44 %." in more
     assert "Better than real jobs beyond chance, with EASY backfilling: smote \u22125.0 %." in more

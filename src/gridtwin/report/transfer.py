@@ -1,5 +1,6 @@
 """Write the page of a transfer experiment: what it costs to train on generated jobs."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from gridtwin.core.files import writing
 from gridtwin.report import study_charts
 from gridtwin.report.export import to_svg
 from gridtwin.report.figures import Figure
-from gridtwin.report.numbers import NONE, count, number, percent, signed
+from gridtwin.report.numbers import NONE, count, percent, signed
 from gridtwin.report.page import Cell, Line, Table, environment, sections
 from gridtwin.report.verdict import Headline
 
@@ -107,10 +108,11 @@ def _keeping(told: Mapping[str, Any]) -> list[str]:
             found.append(f"{_capital(_where(setting))}, it keeps {' and '.join(parts)}.")
         for name in (name for name in kept if name not in known):
             real = setting["sources"][0]["kept"][name]["gain"]
+            less = {"mean": -real["mean"], "low": _minus(real["high"]), "high": _minus(real["low"])}
             found.append(
-                f"{_capital(_where(setting))}, training on real jobs gains {number(real['mean'])} "
-                f"in the log of the slowdown over {name.upper()} ({_within(real, _log)}): too "
-                "little, or too uncertain, to say which part of it is kept."
+                f"{_capital(_where(setting))}, training on real jobs changes the slowdown of "
+                f"{name.upper()} by {_ratio(less['mean'])} ({_within(less, _ratio)}): too little, "
+                "or too uncertain, to say which part of that is kept."
             )
     return found
 
@@ -127,10 +129,9 @@ def _others(told: Mapping[str, Any]) -> list[str]:
                 found.append(f"{word} than real jobs beyond chance, {_where(setting)}: {names}.")
         best = setting["sources"][0]["to_best"]
         found.append(
-            f"{_capital(_where(setting))}, training on real jobs is "
-            f"{_log(best['mean'])} in the log of the slowdown beside {setting['best']}, "
-            f"which proves the best heuristic on the test ({_within(best, _log)}; below 0 is "
-            "better)."
+            f"{_capital(_where(setting))}, training on real jobs changes the slowdown of "
+            f"{setting['best']}, the best heuristic on this test, by {_ratio(best['mean'])} "
+            f"({_within(best, _ratio)})."
         )
     return found
 
@@ -161,6 +162,14 @@ def _by_chance(row: Row) -> bool:
 
 def _log(value: float) -> str:
     return signed(value, "")
+
+
+def _ratio(value: float) -> str:
+    return _cost(math.expm1(value))
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
 
 
 def _cost(value: float) -> str:
