@@ -159,3 +159,13 @@ def test_data_are_placed_while_jobs_run(run, grid, data):
     )
     assert wrong.code == 2
     assert "did you mean 'prefetch'" in wrong.err
+
+
+def test_a_page_is_written_unless_it_is_not_wanted(run, trace, tmp_path):
+    args = ("simulate", "--jobs", trace, "--cores", 256, "-o")
+    done = run(*args, tmp_path / "with")
+    assert done.code == 0, done.err
+    assert f"report: {tmp_path / 'with' / 'report.html'}" in done.out
+    assert "300 jobs ran" in (tmp_path / "with" / "report.html").read_text()
+    assert run(*args, tmp_path / "without", "--no-report").code == 0
+    assert not (tmp_path / "without" / "report.html").exists()

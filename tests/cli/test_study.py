@@ -97,7 +97,7 @@ def test_shards_merge_and_resume(run, small, tmp_path):
 @pytest.mark.parametrize(
     ("more", "code", "told"),
     [
-        (("--executor", "threads"), 2, "unknown executor 'threads'"),
+        (("--executor", "threads"), 2, "'threads' is not one of"),
         (("--shard", "1"), 2, "expected i/n"),
         (("--shard", "3/2"), 1, "shard 3/2"),
     ],

@@ -66,6 +66,14 @@ def test_a_machine_has_all_its_jobs_drawn_and_no_map(machine):
     assert "60 jobs ran under fcfs on 64 cores." in words
 
 
+def test_jobs_that_all_finish_differ_by_their_cores(jobs, tmp_path, page):
+    finished = jobs.with_frame(jobs.collect().head(60).with_columns(status=pl.lit("finished")))
+    simulate(finished, cores=64, policy="fcfs").save(tmp_path)
+    words = page(tmp_path)[0].words()
+    assert "Jobs by cores" in words
+    assert "9 to 64" in words
+
+
 def test_of_many_jobs_a_part_is_drawn(grid):
     assert "150 of 300 attempts" in grid[0].words()
 

@@ -98,10 +98,13 @@ def command(
         list[str] | None,
         typer.Option("--format", help="Write these too: cgsim, cgsim_data, batsim, dcsim."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Whether to write report.html, too.")
+    ] = True,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Run a trace through schedulers; save the jobs, the timeline and a summary."""
+    """Run a trace through schedulers; save the jobs, the timeline, a summary and a page."""
     if cores is not None and platform is not None:
         raise typer.BadParameter("give --cores or --platform, not both", param_hint="--platform")
     if (jobs is None) == (scenario is None):
@@ -148,6 +151,12 @@ def command(
     result = replace(result, notes=(*told, *result.notes))
     result.save(output, formats=chosen)
     _print(result, f"{source} under {result.policy}", source, output, as_json)
+    if report:
+        from gridtwin.report.simulation import write_simulation_report
+
+        page = write_simulation_report(output)
+        if not as_json:
+            typer.echo(f"report: {page}")
 
 
 def _scenario(

@@ -1,18 +1,25 @@
 """``gridtwin study``: many scenarios, many seeds, one folder of results."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridtwin.cli.console import Json, print_json, print_table, say
+from gridtwin.cli.console import (
+    Json,
+    WhereOption,
+    Workers,
+    executor,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import polars as pl
 
-    from gridtwin.core.executor import Executor, Kind
     from gridtwin.study.folder import Folder
 
 app = typer.Typer(no_args_is_help=True, help="Run a study: scenarios x seeds, compared.")
@@ -20,8 +27,6 @@ app = typer.Typer(no_args_is_help=True, help="Run a study: scenarios x seeds, co
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A run folder.")
 ]
-Kinds = Annotated[str, typer.Option("--executor", help="serial, processes or ray.")]
-Workers = Annotated[int, typer.Option(min=0, help="Of processes and ray; 0: one per core.")]
 Shard = Annotated[
     str, typer.Option(help="i/n: only the i-th of n parts of the runs; 'merge' joins the folders.")
 ]
@@ -58,8 +63,8 @@ def run(
         Path | None,
         typer.Option("-o", "--output", file_okay=False, help="By default runs/<file's name>."),
     ] = None,
-    executor: Kinds = "serial",
-    workers: Workers = 0,
+    where: WhereOption = None,
+    workers: Workers = None,
     shard: Shard = "1/1",
     root: Root = None,
     as_json: Json = False,
@@ -72,7 +77,7 @@ def run(
     source = study / "study.toml" if study.is_dir() else study
     folder = output or Path("runs") / (f"{study.name}-again" if study.is_dir() else study.stem)
     text = source.read_text(encoding="utf-8") if source.is_file() else None
-    with _executor(executor, workers) as chosen:
+    with executor(where, workers) as chosen:
         study_run.run(
             spec, folder, executor=chosen, shard=_shard(shard), progress=_progress(), text=text
         )
@@ -83,8 +88,8 @@ def run(
 @app.command()
 def resume(
     folder: RunFolder,
-    executor: Kinds = "serial",
-    workers: Workers = 0,
+    where: WhereOption = None,
+    workers: Workers = None,
     shard: Shard = "1/1",
     root: Root = None,
     as_json: Json = False,
@@ -92,7 +97,7 @@ def resume(
     """Go on with a study that was stopped, at whatever moment."""
     from gridtwin.study import run as study_run
 
-    with _executor(executor, workers) as chosen:
+    with executor(where, workers) as chosen:
         study_run.resume(
             folder, executor=chosen, shard=_shard(shard), progress=_progress(), root=root
         )
@@ -153,15 +158,6 @@ def compare(
         return
     for name in rows["metric"].unique(maintain_order=True):
         _comparison(found, rows.filter(pl.col("metric") == name), str(name))
-
-
-def _executor(kind: str, workers: int) -> "Executor":
-    from gridtwin.core.errors import UnknownNameError
-    from gridtwin.core.executor import Executor
-
-    if kind not in (known := ("serial", "processes", "ray")):
-        raise UnknownNameError("executor", kind, known)
-    return Executor(cast("Kind", kind), workers)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -52,7 +52,7 @@ def write_benchmark_report(
         path,
         command="gridtwin benchmark",
         title=f"{_many(traces[0].models, 'model')} on {_many(traces, 'trace')}",
-        sentences=[text for trace in traces for text in trace.sentences()],
+        sentences=[*_over_all(traces), *(text for trace in traces for text in trace.sentences())],
         cards=[card for trace in traces for card in trace.cards()],
         wanted=[trace.section(k) for k, trace in enumerate(traces)],
         figures=[figure for k, trace in enumerate(traces) for figure in trace.figures(k)],
@@ -68,6 +68,22 @@ def write_benchmark_report(
 
 def _many(items: Sequence[object], what: str) -> str:
     return f"{count(len(items))} {what}{'' if len(items) == 1 else 's'}"
+
+
+def _over_all(traces: "Sequence[_Trace]") -> list[str]:
+    """Return the sentence that sums up several traces; nothing for one, which says it itself."""
+    if len(traces) < 2 or not any(trace.judged for trace in traces):
+        return []
+    found = {model: 0 for trace in traces for model in trace.judged}
+    marked = dict(found)
+    for trace in traces:
+        for model in trace.judged:
+            good, of = trace.marks(model)
+            found[model] += good
+            marked[model] += of
+    order = sorted(found, key=lambda model: -found[model])
+    parts = "; ".join(f"{m} is good on {found[m]} of {marked[m]} metrics" for m in order)
+    return [f"All {len(traces)} traces together: {parts}."]
 
 
 class _Trace:
@@ -95,15 +111,19 @@ class _Trace:
         far = {model: _distance(row) for model, row in self.metrics[metric].items()}
         return _least({model: value for model, value in far.items() if value is not None})
 
+    def marks(self, model: str) -> tuple[int, int]:
+        """Return on how many metrics a model is good, and how many are marked."""
+        marks = [mark(row) for row in self.judged[model]]
+        return marks.count("good"), len(marks) - marks.count("")
+
     def sentences(self) -> list[str]:
         """Return the verdict on a trace."""
         failed = [f"{m} gave nothing on {self.name}: {why}." for m, why in self.failed.items()]
         if not self.judged:
             return [f"No model gave a trace of {self.name}.", *failed]
-        good = {m: sum(mark(row) == "good" for row in rows) for m, rows in self.judged.items()}
-        marked = {m: sum(mark(row) != "" for row in rows) for m, rows in self.judged.items()}
-        order = sorted(good, key=lambda model: -good[model])
-        parts = [f"{m} is good on {good[m]} of {marked[m]} metrics" for m in order]
+        marks = {model: self.marks(model) for model in self.judged}
+        order = sorted(marks, key=lambda model: -marks[model][0])
+        parts = [f"{m} is good on {marks[m][0]} of {marks[m][1]} metrics" for m in order]
         return [f"{self.name}: {'; '.join(parts)}.", *self._queues(), *self._told(), *failed]
 
     def _queues(self) -> list[str]:
@@ -126,9 +146,8 @@ class _Trace:
         """Return a card for each model: on how many metrics it is good and best, and its costs."""
         found = []
         judged = [name for name in self.metrics if self.best(name)]
-        for model, rows in self.judged.items():
-            marks = [mark(row) for row in rows]
-            value = f"{marks.count('good')} of {len(marks) - marks.count('')}"
+        for model in self.judged:
+            value = "{} of {}".format(*self.marks(model))
             costs = self.rows[model]
             lines = [
                 f"fit {duration(costs['fit_cpu_s'])}, one sample "
@@ -182,6 +201,8 @@ class _Trace:
         head = ["Metric", "Best is", *(name.capitalize() for name in references), *self.models]
         lines = []
         for metric, rows in self.metrics.items():
+            if all(row.synthetic is None for row in rows.values()):
+                continue
             cells = [Cell(goal_text(next(iter(rows.values())).goal))]
             cells += [Cell(number(self.rows[name].get(metric))) for name in references]
             best = self.best(metric)

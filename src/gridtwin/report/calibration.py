@@ -6,23 +6,27 @@ from pathlib import Path
 import polars as pl
 
 from gridtwin.report import facts, study_charts
+from gridtwin.report.calibration_tables import (
+    BESIDE,
+    MODELS,
+    NAMES,
+    WITHIN,
+    judged,
+    scores_table,
+    settings_table,
+    unit_of,
+)
 from gridtwin.report.figures import Figure
-from gridtwin.report.numbers import NONE, count, date, number, quantity, signed
-from gridtwin.report.page import Cell, Line, Table, write_results
+from gridtwin.report.numbers import NONE, count, date, quantity
+from gridtwin.report.page import write_results
 from gridtwin.report.verdict import Headline
-from gridtwin.sim.calibrate import PARAMETERS, Calibration, Setting, SiteFit
-from gridtwin.sim.calibration.judge import QUANTITIES, Score
+from gridtwin.sim.calibrate import PARAMETERS, Calibration
+from gridtwin.sim.calibration.judge import Score
 
 __all__ = ["write_calibration_report"]
 
 MOST_SITES = 40
 """Sites of the chart and the tables; those with the most jobs."""
-_NAMES = {
-    "wait": "queue time",
-    "log_wait": "log of the queue time",
-    "wall": "wall time",
-    "efficiency": "CPU efficiency",
-}
 _MEANING = {
     "policy": "how jobs are started",
     "cores": "share of the cores that these jobs can use",
@@ -89,17 +93,12 @@ def write_calibration_report(
         wanted=_SECTIONS,
         figures=_figures(scores),
         tables={
-            "settings": [_settings(fits, len(found.sites))],
-            "judged": [_scores(scores)] if scores else [],
+            "settings": [settings_table(fits, len(found.sites))],
+            "judged": [table for within in WITHIN for table in scores_table(scores, within)],
         },
         definitions=[*_DEFINITIONS, *parameters],
         provenance=_provenance(found, source),
     )
-
-
-def _unit(quantity: str) -> str:
-    """Return the unit of a quantity as `quantity` of `report.numbers` takes it."""
-    return "s" if QUANTITIES.get(quantity) == "s" else ""
 
 
 def _tally(scores: Sequence[Score], beside: str) -> tuple[int, int]:
@@ -111,7 +110,7 @@ def _tally(scores: Sequence[Score], beside: str) -> tuple[int, int]:
 def _sentences(found: Calibration) -> list[str]:
     """Return the verdict: against the default and against what needs no simulation."""
     told = []
-    for name, words in _NAMES.items():
+    for name, words in NAMES.items():
         scores = [s for s in found.scores if s.quantity == name and s.within == "span"]
         if scores:
             told.append(_compared(words, name, scores))
@@ -131,82 +130,73 @@ def _sentences(found: Calibration) -> list[str]:
 
 def _compared(words: str, name: str, scores: Sequence[Score]) -> str:
     """Say of one quantity how near the calibration comes to the later records."""
-    if len(scores) == 1:
-        (score,) = scores
-        unit = _unit(name)
-        parts = [
-            f"{quantity(getattr(score, beside), unit)} {text} ({_said(score, beside)})"
-            for beside, text in (
-                ("default", "by default"),
-                ("training", "for the distribution of the earlier jobs"),
-            )
-        ]
+    if all(s.calibrated == s.default and s.minus_default == (0.0, 0.0) for s in scores):
+        return f"{_capital(words)}: the calibration leaves it as it is by default."
+    if len(scores) > 1:
+        parts = []
+        for beside, text in BESIDE.items():
+            nearer, farther = _tally(scores, beside)
+            parts.append(f"than {text} at {nearer} and farther at {farther}")
         return (
-            f"The distance to the later {words} is {quantity(score.calibrated, unit)} with the "
-            f"calibrated setting, {' and '.join(parts)}."
+            f"{_capital(words)}, {len(scores)} sites: beyond chance, the calibration is nearer to "
+            f"the later records {'; '.join(parts)}."
         )
-    parts = []
-    for beside, text in (
-        ("default", "the default setting"),
-        ("training", "the distribution of the earlier jobs"),
-    ):
-        nearer, farther = _tally(scores, beside)
-        parts.append(f"than {text} at {nearer} sites, farther at {farther}")
+    (score,) = scores
+    unit = unit_of(name)
+    parts = [
+        f"{quantity(getattr(score, beside), unit)} with {text} ({_said(score, beside)})"
+        for beside, text in BESIDE.items()
+    ]
     return (
-        f"Of {len(scores)} sites, the calibrated {words} is beyond chance nearer to the later "
-        f"records {'; nearer '.join(parts)}."
+        f"{_capital(words)}: the distance to the later records is "
+        f"{quantity(score.calibrated, unit)} with the calibrated setting; {' and '.join(parts)}."
     )
 
 
 def _said(score: Score, beside: str) -> str:
-    low, high = getattr(score, f"minus_{beside}")
-    if high < 0:
-        return "the calibration is nearer beyond chance"
-    return "the calibration is farther beyond chance" if low > 0 else "may be chance"
+    told = {"better": "the calibration is nearer", "worse": "the calibration is farther"}
+    return told.get(judged(*getattr(score, f"minus_{beside}")), "the difference may be chance")
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _cards(found: Calibration) -> list[Headline]:
     cards = []
-    for name, words in _NAMES.items():
+    for name, words in NAMES.items():
         scores = [s for s in found.scores if s.quantity == name and s.within == "span"]
         if not scores:
             continue
-        unit = _unit(name)
-        middle = [pl.Series([getattr(s, k) for s in scores]).median() for k in _MODELS]
+        unit = unit_of(name)
+        middle = [pl.Series([getattr(s, k) for s in scores]).median() for k in MODELS]
         own, *others = (quantity(float(value), unit) for value in middle)  # type: ignore[arg-type]
         what = "distance to the later records"
         what += ", median over sites" if len(scores) > 1 else ""
         lines = [
             f"{title.lower()}: {text}"
-            for title, text in zip(list(_MODELS.values())[1:], others, strict=True)
+            for title, text in zip(list(MODELS.values())[1:], others, strict=True)
         ]
-        cards.append(Headline(words.capitalize(), own, "", what, tuple(lines)))
+        cards.append(Headline(_capital(words), own, "", what, tuple(lines)))
     return cards
-
-
-_MODELS = {
-    "calibrated": "Calibrated",
-    "default": "Default",
-    "median": "Earlier median",
-    "training": "Earlier jobs",
-}
-"""What is judged, by its field of a `Score`."""
 
 
 def _figures(scores: Sequence[Score]) -> list[Figure]:
     """Return the chart of calibrated - default, a panel a quantity, a row a site."""
     rows, panels = [], []
-    for name, words in _NAMES.items():
+    for name, words in NAMES.items():
         mine = [s for s in scores if s.quantity == name and s.within == "span"]
         if not mine:
             continue
         ends = [end for s in mine for end in (*s.minus_default, s.calibrated - s.default)]
-        size, unit = _scale(max(abs(end) for end in ends)) if _unit(name) else (1.0, "")
-        panels.append((name, f"{words.capitalize()}{f' ({unit})' if unit else ''}"))
+        if not any(ends):
+            continue
+        size, unit = _scale(max(abs(end) for end in ends)) if unit_of(name) else (1.0, "")
+        panels.append((name, f"{_capital(words)}{f' ({unit})' if unit else ''}"))
         for s in mine:
             low, high = s.minus_default
             change = (s.calibrated - s.default) / size
-            rows.append((name, s.site, change, low / size, high / size, _judged(low, high)))
+            rows.append((name, s.site, change, low / size, high / size, judged(low, high)))
     if not rows:
         return []
     text, numbers = pl.String, dict.fromkeys(("change", "low", "high"), pl.Float64)
@@ -225,70 +215,6 @@ def _scale(largest: float) -> tuple[float, str]:
     """Return the unit of time that suits a value in s."""
     units = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"))
     return next((u for u in units if largest >= 2 * u[0]), (1.0, "s"))
-
-
-def _judged(low: float, high: float) -> str:
-    return "better" if high < 0 else "worse" if low > 0 else "by chance"
-
-
-def _settings(fits: Sequence[SiteFit], sites: int) -> Table:
-    """Return the settings, a row a site; a column for what differs from its default somewhere."""
-    default = Setting().to_dict()
-    fitted = {known.name for fit in fits for known in fit.known}
-    names = [
-        name
-        for name in PARAMETERS
-        if name in fitted or any(fit.setting.to_dict()[name] != default[name] for fit in fits)
-    ]
-    lines = []
-    for fit in fits:
-        values, known = fit.setting.to_dict(), {one.name: one for one in fit.known}
-        cells = [Cell(count(fit.jobs)), Cell(number(fit.loss)), Cell(number(fit.default))]
-        for name in names:
-            one = known.get(name)
-            note = "" if one is None else "not told" if one.flat else _range(one.compatible)
-            cells.append(Cell(_text(values[name]), note))
-        lines.append(Line(fit.site, cells, fit.note))
-    caption = "Settings by site" + _left(len(fits), sites)
-    head = ["Site", "Jobs fitted on", "Loss", "Loss by default"]
-    return Table(caption, [*head, *(name.capitalize() for name in names)], lines)
-
-
-def _left(shown: int, sites: int) -> str:
-    return f"; {count(sites - shown)} more are in calibration.json" if sites > shown else ""
-
-
-def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else number(float(value))
-
-
-def _range(values: Sequence[float | str]) -> str:
-    texts = [_text(value) for value in values]
-    if not texts:
-        return ""
-    if any(isinstance(value, str) for value in values):
-        return ", ".join(texts)
-    return f"{texts[0]} to {texts[-1]}"
-
-
-def _scores(scores: Sequence[Score]) -> Table:
-    lines = []
-    for s in scores:
-        unit = _unit(s.quantity)
-        low, high = (quantity(end, unit) for end in s.interval)
-        cells = [
-            Cell({"span": "whole span", "block": "within weeks"}[s.within]),
-            Cell(quantity(s.calibrated, unit), f"{low} to {high}"),
-        ]
-        cells += [Cell(quantity(getattr(s, name), unit)) for name in list(_MODELS)[1:]]
-        for beside in ("default", "training"):
-            low, high = (signed(end, unit) for end in getattr(s, f"minus_{beside}"))
-            judged = _judged(*getattr(s, f"minus_{beside}"))
-            cells.append(Cell(f"{low} to {high}", judged, judged))
-        lines.append(Line(s.site, cells, _NAMES.get(s.quantity, s.quantity)))
-    head = ["Site and quantity", "Over", *_MODELS.values()]
-    head += ["Calibrated − default", "Calibrated − earlier jobs"]  # noqa: RUF001 - a minus sign
-    return Table("Distances to the later records; intervals hold 95 %", head, lines)
 
 
 def _provenance(found: Calibration, source: str) -> list[tuple[str, str]]:

@@ -323,7 +323,8 @@ def _kinds(jobs: pl.DataFrame) -> tuple[str, pl.Series, list[str]]:
         width = next((c for c in ("cores_alloc", "cores_req") if c in jobs.columns), None)
         cores = pl.Series([1] * len(jobs)) if width is None else jobs[width].fill_null(1)
         names = ["1 core", "2 to 8", "9 to 64", "65 to 512", "more"]
-        kind = cores.cut([1, 8, 64, 512], labels=names).cast(pl.String)
+        place = np.searchsorted([1, 8, 64, 512], cores.to_numpy())
+        kind = pl.Series([names[k] for k in place], dtype=pl.String)
         return by, kind, [name for name in names if name in set(kind)]
     kind = jobs[by].cast(pl.String).fill_null("unknown")
     order = kind.value_counts().sort("count", by, descending=[True, False])[by].to_list()
