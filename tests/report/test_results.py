@@ -8,6 +8,7 @@ import pytest
 from gridtwin.metrics import Evaluation
 from gridtwin.policy.batch.stream import from_table
 from gridtwin.policy.compare import compare
+from gridtwin.report import study_charts
 from gridtwin.report.benchmark import write_benchmark_report
 from gridtwin.report.calibration import write_calibration_report
 from gridtwin.report.policies import write_policies_report
@@ -171,7 +172,7 @@ def test_several_traces_are_summed_up_first(judged, page):
     found = Benchmark(pl.concat([judged.table, other]), judged.evaluations | more)
     read = page(write_benchmark_report, found)
     words = read.words()
-    assert words.index("All 2 traces together: near is good on") < words.index("theta: near is")
+    assert words.index("Over 2 traces: near is good on") < words.index("theta: near is")
     assert {"trace-0", "trace-1", "queues_0", "queues_1"} <= set(read.ids)
 
 
@@ -209,3 +210,17 @@ def test_a_site_with_nothing_to_judge_has_a_page(page):
     assert "No later job has what it takes to judge the calibration." in read.words()
     assert "A: no job to fit on." in read.words()
     assert "calibrated" not in read.ids
+
+
+def test_panels_have_the_same_rows_whoever_is_missing_in_one():
+    rows = [("load", "a", 1.0), ("load", "b", 1.1), ("wait", "b", 9.0)]
+    frame = pl.DataFrame(rows, schema=["metric", "scenario", "change"], orient="row")
+    frame = frame.with_columns(low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64))
+    frame = frame.with_columns(judged=pl.lit("model"))
+    panels = [("load", "Load"), ("wait", "Wait")]
+    for draw in (study_charts.differences, study_charts.ratio_panels):
+        drawn = draw(frame, panels).to_dict()["hconcat"]
+        dots = [panel["layer"][-1]["encoding"] for panel in drawn]
+        assert [one["y"]["scale"]["domain"] for one in dots] == [["a", "b"]] * 2
+    assert dots[1]["x"]["scale"]["domain"][1] > 9.0  # a ratio is within its axis
+    assert dots[0]["x"]["scale"]["type"] == "log"

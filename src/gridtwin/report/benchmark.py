@@ -81,9 +81,14 @@ def _over_all(traces: "Sequence[_Trace]") -> list[str]:
             good, of = trace.marks(model)
             found[model] += good
             marked[model] += of
-    order = sorted(found, key=lambda model: -found[model])
-    parts = "; ".join(f"{m} is good on {found[m]} of {marked[m]} metrics" for m in order)
-    return [f"All {len(traces)} traces together: {parts}."]
+    return [f"Over {len(traces)} traces: {_good({m: (found[m], marked[m]) for m in found})}."]
+
+
+def _good(marks: Mapping[str, tuple[int, int]]) -> str:
+    """Say on how many of how many metrics each model is good, the best first."""
+    (first, (good, of)), *others = sorted(marks.items(), key=lambda item: -item[1][0])
+    more = (f", {model} on {n} of {m}" for model, (n, m) in others)
+    return f"{first} is good on {good} of {of} metrics{''.join(more)}"
 
 
 class _Trace:
@@ -121,10 +126,8 @@ class _Trace:
         failed = [f"{m} gave nothing on {self.name}: {why}." for m, why in self.failed.items()]
         if not self.judged:
             return [f"No model gave a trace of {self.name}.", *failed]
-        marks = {model: self.marks(model) for model in self.judged}
-        order = sorted(marks, key=lambda model: -marks[model][0])
-        parts = [f"{m} is good on {marks[m][0]} of {marks[m][1]} metrics" for m in order]
-        return [f"{self.name}: {'; '.join(parts)}.", *self._queues(), *self._told(), *failed]
+        good = _good({model: self.marks(model) for model in self.judged})
+        return [f"{self.name}: {good}.", *self._queues(), *self._told(), *failed]
 
     def _queues(self) -> list[str]:
         found = {m: row.synthetic for m, row in self.metrics.get("wait_easy", {}).items()}

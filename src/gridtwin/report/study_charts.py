@@ -87,7 +87,8 @@ def _side_by_side(
     drawn = []
     for k, (metric, title, scale) in enumerate(panels):
         names = alt.Axis(domain=False, ticks=False, labels=k == 0, labelLimit=260, grid=False)
-        y = alt.Y("scenario:N", title=None, sort=order, axis=names)
+        rows = alt.Scale(domain=order)  # the same in each panel, whoever is missing there
+        y = alt.Y("scenario:N", title=None, scale=rows, axis=names)
         mine = frame.filter(pl.col("metric") == metric)
         line = alt.Chart(pl.DataFrame({"zero": [zero]})).mark_rule(color="#333")
         bars = (
