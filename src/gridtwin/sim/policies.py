@@ -24,6 +24,7 @@ __all__ = [
     "policies",
     "priorities",
     "register",
+    "register_family",
     "resolve",
 ]
 
@@ -62,6 +63,10 @@ class Policy:
     """Whether whoever `choose` named stays first until it starts, whatever comes meanwhile; it is
     named as soon as it can be, and jobs overtake it in order of arrival."""
 
+    memory: Callable[[Any, int], Any] | None = field(default=None, compare=False)
+    """``memory(state, site)``: called when a run begins, what a compiled `choose` keeps at a site:
+    a numpy array, whose address that finds as ``here.memory``."""
+
     def __post_init__(self) -> None:
         if (self.choose is None) == (self.order == "called"):
             raise InputError(
@@ -83,6 +88,14 @@ ORDERING: dict[Order, Ordering] = {
     "called": Ordering.CALLED,
 }
 """What an order is to the grid kernel."""
+
+
+_families: dict[str, Callable[[str], Policy]] = {}
+
+
+def register_family(prefix: str, make: Callable[[str], Policy]) -> None:
+    """Let ``prefix:REST`` name the policy that `make` returns for this whole name."""
+    _families[prefix] = make
 
 
 def register(policy: Policy) -> Policy:
@@ -108,6 +121,9 @@ def resolve(policy: str | Policy | Chooser) -> Policy:
 
 
 def _named(name: str) -> object:
+    prefix, colon, _ = name.partition(":")
+    if colon and policies.names() and prefix in _families:  # the names' modules tell the families
+        return _families[prefix](name)
     order, plus, backfill = name.partition("+")
     if not plus or name in policies.names():
         return policies.get(name)

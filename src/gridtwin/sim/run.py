@@ -144,10 +144,14 @@ class Simulation:
     def name(self, policies: Sequence[Policy]) -> None:
         """Have the sites' policies of order ``called`` name who is next from now on."""
         called, self._namers = self.state.called, []
+        self._memories: list[Any] = []
         fields = self._submitted(any(one.order == "called" for one in policies))
         made: dict[object, Namer] = {}
         for s, one in enumerate(policies):
-            called[s] = (0, one.window, one.commits, -1, 0)
+            called[s] = (0, one.window, one.commits, -1, 0, 0)
+            if one.memory is not None:
+                self._memories.append(one.memory(self.state, s))
+                called[s]["memory"] = self._memories[-1].ctypes.data
             if one.choose is not None:
                 if one.choose not in made:
                     made[one.choose] = namer(one.choose, self.state, self.platform.names, fields)

@@ -18,7 +18,7 @@ from gridtwin.sim.kernel.codes import LATER, UNREACHABLE
 from gridtwin.sim.kernel.network import EFFICIENCY, LATENCY
 from gridtwin.sim.kernel.state import POOL, SITE, State
 
-__all__ = ["ASKED", "Ask", "Told", "View", "caller"]
+__all__ = ["ASKED", "Ask", "Told", "View", "caller", "pointer"]
 
 ASKED = np.dtype(
     [
@@ -317,13 +317,17 @@ def caller(
 
 
 @intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ANN401 - numba is untyped
+def _point(typing_context: Any, address: Any) -> Any:  # noqa: ANN401 - numba is untyped
     """Turn an address into a pointer."""
 
     def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
         return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
 
     return types.voidptr(address), make
+
+
+pointer: Any = _point
+"""``pointer(address)``, in compiled code: what `numba.carray` takes."""
 
 
 def _compiled(broker: Callable[..., Any], state: State) -> tuple[Any, Any]:
@@ -337,7 +341,7 @@ def _compiled(broker: Callable[..., Any], state: State) -> tuple[Any, Any]:
     jobs_at, sites_at, pools_at = (a.ctypes.data for a in (asked, state.sites, state.pools))
     n_jobs, n_sites, n_pools = len(asked), len(state.sites), len(state.pools)
     view: Any = numba.carray  # type: ignore[attr-defined]
-    at: Any = _pointer
+    at: Any = pointer
 
     def ask(job: int) -> int:
         jobs = view(at(jobs_at), n_jobs, ASKED)

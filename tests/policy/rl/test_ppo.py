@@ -15,8 +15,9 @@ from gridtwin.policy.compare import compare, figures  # noqa: E402
 from gridtwin.policy.rl import clone as cloning  # noqa: E402
 from gridtwin.policy.rl import ppo  # noqa: E402
 from gridtwin.policy.rl.batched import Batched  # noqa: E402
+from gridtwin.policy.rl.features import FEATURES  # noqa: E402
 from gridtwin.policy.rl.nets import as_priority, build, log_softmax, packed  # noqa: E402
-from gridtwin.policy.rl.priority import FEATURES, Searched  # noqa: E402
+from gridtwin.policy.rl.priority import Searched  # noqa: E402
 from gridtwin.policy.rl.saved import Learnt, load, save, splitting  # noqa: E402
 
 from .test_priority import made  # noqa: E402
@@ -228,9 +229,9 @@ def test_what_is_no_saved_policy_is_told(tmp_path):
     with pytest.raises(InputError, match="expected learnt:FOLDER"):
         splitting("learnt:")
     save(Learnt("priority", {"weights": np.zeros(3)}), tmp_path)
-    with pytest.raises(FormatError, match="expected 25 weights"):
+    with pytest.raises(FormatError, match="expected 27 weights"):
         load(tmp_path)
-    save(Learnt("priority", {"weights": np.full(25, np.nan)}), tmp_path)
+    save(Learnt("priority", {"weights": np.full(27, np.nan)}), tmp_path)
     with pytest.raises(FormatError, match="no number"):
         load(tmp_path)
     document = json.loads((tmp_path / "policy.json").read_text())

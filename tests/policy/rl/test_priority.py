@@ -6,7 +6,8 @@ import pytest
 from gridtwin.core.errors import InputError
 from gridtwin.policy.batch.run import start_times
 from gridtwin.policy.batch.stream import Stream
-from gridtwin.policy.rl.priority import FEATURES, Searched, static_features
+from gridtwin.policy.rl.features import FEATURES, static_features
+from gridtwin.policy.rl.priority import Searched
 
 
 def made(n=300, *, seed=0, cores=16):
@@ -65,7 +66,7 @@ def plain(stream, row, first, length):
 
     for j in range(first):
         remember(j)
-    ended = {key: past[-2:] for key, past in ended.items()}
+    ended = {key: past[-8:] for key, past in ended.items()}
     while len(start) < length:
         times = [submit[j] for j in jobs if j not in start and j not in waiting]
         now = min([start[j] + run[j] for j in running] + times)
@@ -96,7 +97,7 @@ def plain(stream, row, first, length):
                     *(wait / (wait + 3600), wait / (wait + 86400), wait / (wait + request[j])),
                     *(wait / 86400, free / stream.cores, crowd, fits, fits * static[j, 0]),
                     *(fits * static[j, 2], crowd * static[j, 0], crowd * static[j, 2]),
-                    *(expected, accuracy, fits * expected),
+                    *(expected, accuracy, fits * expected, expected, fits * expected),
                 ]
                 x = np.concatenate([static[j], moving])
                 scores.append((row[: len(x)] @ x + net(row[len(x) :], x), j))
@@ -143,12 +144,12 @@ def test_what_cannot_be_is_told():
     stream = made()
     with pytest.raises(InputError, match="choose fewer"):
         Searched(stream, 301)
-    with pytest.raises(InputError, match=r"expected 25, \.\.\., 1"):
+    with pytest.raises(InputError, match=r"expected 27, \.\.\., 1"):
         Searched(stream, 100, sizes=(8, 1))
     machine = Searched(stream, 100)
     with pytest.raises(InputError, match="cannot begin"):
-        machine.figures(np.zeros(25), [201])
-    with pytest.raises(InputError, match="expected 25"):
-        machine.figures(np.zeros(24), [0])
+        machine.figures(np.zeros(27), [201])
+    with pytest.raises(InputError, match="expected 27"):
+        machine.figures(np.zeros(26), [0])
     with pytest.raises(InputError, match="shape"):
-        machine.start_times(np.zeros(24), [0])
+        machine.start_times(np.zeros(26), [0])

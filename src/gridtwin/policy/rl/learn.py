@@ -88,13 +88,14 @@ def learn(
             hidden=(16, 8) if method == "es" else (),
             backfill=backfill,
             objective=cast("search.Objective", objective),
+            foresight=True,
             seed=seed,
         )
         plan = search.longer(replace(plan, length=min(plan.length, len(stream))), many)
         found = search.search(stream, plan, folder=folder, progress=progress)
-        told |= {"steps": found.steps, "begun": found.begun, "gain": found.gain}
+        told |= {"steps": found.steps, "begun": found.begun._asdict(), "gain": found.gain}
         told["plan"] = asdict(plan)
-        return Learnt("priority", {"weights": found.weights}, plan.sizes, told)
+        return Learnt("priority", found.arrays, plan.sizes, told)
     return _with_torch(stream, method, backfill, objective, many, net, seed, folder, progress, told)
 
 

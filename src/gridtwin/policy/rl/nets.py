@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridtwin.core.errors import FormatError, InputError, MissingExtraError
+from gridtwin.policy.rl.features import FEATURES
 from gridtwin.policy.rl.kernel import FEATURES as COLUMNS
-from gridtwin.policy.rl.priority import FEATURES
 
 try:
     import torch

@@ -18,7 +18,9 @@ from gridtwin.core.files import writing
 from gridtwin.policy.batch.stream import Stream
 from gridtwin.policy.rl.batched import Batched
 from gridtwin.policy.rl.checkpoint import keep, kept
-from gridtwin.policy.rl.priority import FEATURES, Searched
+from gridtwin.policy.rl.features import FEATURES
+from gridtwin.policy.rl.foresight import WEIGHTS
+from gridtwin.policy.rl.priority import Searched
 from gridtwin.sim.policies import Backfill
 
 __all__ = ["PREFIX", "Learnt", "load", "save", "splitting"]
@@ -54,7 +56,13 @@ class Learnt:
         length = len(stream) if length is None else length
         begins = np.atleast_1d(np.asarray(first, np.int64))
         if self.form == "priority":
-            machine = Searched(stream, length, backfill=backfill, sizes=self.sizes)
+            machine = Searched(
+                stream,
+                length,
+                backfill=backfill,
+                sizes=self.sizes,
+                foresight=self.arrays.get("foresight"),
+            )
             return machine.start_times(self.arrays["weights"], begins)
         from gridtwin.policy.rl import ppo
         from gridtwin.policy.rl.nets import restored
@@ -105,6 +113,8 @@ def load(folder: Path | str) -> Learnt:
         expected = len(FEATURES) + int((layers[1:] * (layers[:-1] + 1)).sum())
         if "weights" not in arrays or arrays["weights"].shape != (expected,):
             raise FormatError(f"{folder}: expected {expected} weights; train it again")
+        if "foresight" in arrays and arrays["foresight"].shape != (WEIGHTS,):
+            raise FormatError(f"{folder}: expected {WEIGHTS} of foresight; train it again")
     return Learnt(form, arrays, sizes, told)
 
 

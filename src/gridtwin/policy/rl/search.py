@@ -4,18 +4,19 @@
 become those of the next round. ``es``, evolution strategies (Salimans et al., 2017): the mean moves
 along the draws, weighted by rank, in pairs of both signs; for nets, which have many weights.
 
-Both begin at the best of `FAMILY`, scores known to be good, on the sequences of the training; what
-they reach is kept only if it is better than where they began on sequences held out. F1 to F4 look
-at how old the trace is, which later sequences are not like: no search begins there, and
-``log_submit`` stays 0. Each round is a function of the seed and of its number, so that a training
-that was killed goes on as if it had not been.
+Both begin at the best of `FAMILY`, scores known to be good. What they reach, or what is half way,
+is kept only if it is better on sequences held out, beyond doubt (two standard errors): sequences
+are few, and what they teach by chance is not wanted. F1 to F4 look at how old the trace is, which
+later sequences are not like: no search begins there, and ``log_submit`` stays 0. Each round is a
+function of the seed and of its number, so that a training that was killed goes on as if it had not
+been.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,9 @@ from numpy.typing import NDArray
 from gridtwin.core.errors import FormatError, InputError
 from gridtwin.policy.batch.stream import Stream
 from gridtwin.policy.rl.checkpoint import keep, kept
-from gridtwin.policy.rl.priority import FEATURES, MOVING, Searched, static_features
+from gridtwin.policy.rl.features import FEATURES, MOVING, static_features
+from gridtwin.policy.rl.foresight import foresight as learn_foresight
+from gridtwin.policy.rl.priority import Searched
 from gridtwin.policy.rl.windows import CALM, beginnings, mixed, reference, span
 from gridtwin.sim.policies import Backfill
 
@@ -33,22 +36,33 @@ Method = Literal["cem", "es"]
 Objective = Literal["bsld", "wait"]
 Weights = NDArray[np.float64]
 
-FAMILY: list[tuple[float, float, float]] = [
-    (share, power, bonus)
-    for share in (0.0, 0.25, 0.5)
-    for power in (0.0, 0.5, 1.0, 2.0, 3.0)
+
+class Start(NamedTuple):
+    """Where a search may begin: (1 - share) log r + share log r' + power log n - bonus if it fits.
+
+    r is the requested time, r' the likely one, n the processors. Without share and bonus: shortest
+    first (power 0), Smith's rule for weights 1 / r (0.5), smallest area (1), and F2 without its age
+    (2).
+    """
+
+    share: float
+    power: float
+    bonus: float
+
+
+FAMILY = [
+    Start(share, power, bonus)
+    for share in (0.0, 0.5, 1.0)
+    for power in (0.0, 0.5, 1.0, 2.0)
     for bonus in (0.0, 1.0, 2.0)
 ]
-"""Where a search may begin: log r + `power` log n, with r the requested time to the power of 1 -
-`share` times the expected one to the power of `share`, less `bonus` if the job fits now. Without
-share and bonus: shortest first (power 0), Smith's rule for weights 1 / r (0.5), smallest area (1),
-and F2 without its age (2)."""
 
 _SCALE = 0.3  # of moving features, roughly
 _AVERAGED = 8
 _MONTH = float(np.log1p(30 * 86400.0))
-_REQUEST, _WIDTH, _EXPECTED, _FITS, _AGE = (
-    FEATURES.index(name) for name in ("request", "width", "expected", "fits", "log_submit")
+_FITTING = [c for c, name in enumerate(FEATURES) if name.startswith("fits")]
+_REQUEST, _WIDTH, _LIKELY, _FITS, _AGE = (
+    FEATURES.index(name) for name in ("request", "width", "likely", "fits", "log_submit")
 )
 
 
@@ -72,6 +86,10 @@ class Plan:
     """Searches, each from another of `FAMILY`, the best first."""
     spread: float = 0.06
     """Standard deviation of the first draws; the mean has length 1."""
+    foresight: bool = False
+    """Whether run times are learnt first (`gridtwin.policy.rl.foresight`), for ``likely``."""
+    blind: bool = False
+    """Whether what fits now is not looked at."""
     held_out: float = 0.2
     """Share of the trace, its end, that decides what is kept."""
     seed: int = 0
@@ -98,7 +116,9 @@ class Found:
 
     weights: Weights
     plan: Plan
-    begun: tuple[float, float, float]
+    foresight: Weights | None
+    """Weights of `gridtwin.policy.rl.foresight`."""
+    begun: Start
     """Of `FAMILY`, where the kept weights began."""
     gain: float
     """Mean log ratio of the objective to where it began, on what was held out; below 0 is better.
@@ -108,24 +128,34 @@ class Found:
     rounds: list[tuple[float, float]]
     """Of each round, mean log objective of the mean, and the mean spread."""
 
+    @property
+    def arrays(self) -> dict[str, Weights]:
+        """Return what `gridtwin.policy.rl.saved.Learnt` keeps of it."""
+        some = {} if self.foresight is None else {"foresight": self.foresight}
+        return {"weights": self.weights, **some}
+
 
 class _Ground:
     """Sequences to try weights on; weights here are those of features of deviation 1."""
 
-    def __init__(self, stream: Stream, plan: Plan, seed: int, count: int) -> None:
+    def __init__(
+        self, stream: Stream, plan: Plan, seed: int, count: int, foresight: Weights | None
+    ) -> None:
         rng = np.random.default_rng([plan.seed, seed])
         self.length = min(plan.length, len(stream))
         first = beginnings(len(stream), plan.copies, self.length, count, rng)
         whole = mixed(stream, plan.copies, rng)
         busy = first[reference(whole, first, self.length, plan.backfill) > CALM]
         self.first = busy if len(busy) >= 8 else first
-        self.searched = Searched(whole, self.length, backfill=plan.backfill, sizes=plan.sizes)
+        self.searched = Searched(
+            whole, self.length, backfill=plan.backfill, sizes=plan.sizes, foresight=foresight
+        )
         self.column = 0 if plan.objective == "bsld" else 1
 
     def try_all(self, weights: Weights, first: NDArray[np.int64]) -> Weights:
-        """Return mean log objective of each row of weights, (C,)."""
+        """Return log objective of each row of weights on each sequence, (C, S)."""
         figures = self.searched.figures(weights, first)[:, :, self.column]
-        return np.asarray(np.log(figures + self.column).mean(1))
+        return np.asarray(np.log(figures + self.column))
 
 
 class _Scaling:
@@ -136,16 +166,16 @@ class _Scaling:
         self.scale = np.concatenate([static.std(0) + 1e-9, np.full(len(MOVING), _SCALE)])
         self.mean = np.concatenate([static.mean(0), np.zeros(len(MOVING))])
         self.units = plan.hidden[0] if plan.hidden else 0
-        self.size = float(stream.width.max(initial=1))
+        self.size = float(max(stream.cores, 1))
 
     def family(self, size: int) -> Weights:
         """Return weights of `FAMILY`, (H, size), the linear part of length 1."""
         rows = np.zeros((len(FAMILY), size))
-        for row, (share, power, bonus) in zip(rows, FAMILY, strict=True):
-            row[_REQUEST] = (1 - share) * _MONTH
-            row[_EXPECTED] = share * _MONTH
-            row[_WIDTH] = power * np.log1p(self.size)
-            row[_FITS] = -bonus
+        for row, start in zip(rows, FAMILY, strict=True):
+            row[_REQUEST] = (1 - start.share) * _MONTH
+            row[_LIKELY] = start.share * _MONTH
+            row[_WIDTH] = start.power * np.log1p(self.size)
+            row[_FITS] = -start.bonus
         rows[:, : len(FEATURES)] *= self.scale
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
@@ -182,21 +212,45 @@ def search(
         raise InputError(f"{len(stream)} jobs are too few to learn from; give 50 or more")
     scaling = _Scaling(stream, plan)
     cut = 1 - plan.held_out
-    ground = _Ground(span(stream, 0.0, cut), plan, 1, max(8 * plan.sequences, 64))
-    judge = _Ground(span(stream, cut, 1.0), plan, 2, max(4 * plan.sequences, 64))
+    past = span(stream, 0.0, cut)
+    foresight = learn_foresight(past, plan.seed) if plan.foresight else None
+    ground = _Ground(past, plan, 1, max(6 * plan.sequences, 64), foresight)
+    judge = _Ground(span(stream, cut, 1.0), plan, 2, max(4 * plan.sequences, 64), foresight)
     rows = scaling.family(judge.searched.weights)
-    known = ground.try_all(scaling.plain(rows), ground.first[::2])
-    order = np.argsort(known, kind="stable")[: plan.restarts]
+    order = _best(rows, ground, judge, scaling, plan)
     climb = _Climb(plan, ground, scaling, _fingerprint(stream), folder, progress)
-    tops = [climb.run(number, rows[k]) for number, k in enumerate(order)]
-    final = judge.try_all(scaling.plain(np.vstack([rows[order], tops])), judge.first)
-    began, reached = final[: len(order)], final[len(order) :]
-    best = int(np.minimum(began, reached).argmin())
-    gain = min(float(reached[best] - began[best]), 0.0)
-    weights = tops[best] if gain < 0 else rows[order[best]]
+    tops = np.array([climb.run(number, rows[k]) for number, k in enumerate(order)])
+    some = np.vstack([rows[order], tops, (rows[order] + tops) / 2])
+    final = judge.try_all(scaling.plain(some), judge.first)
+    begun = int(final[: len(order)].mean(1).argmin())
+    gains = final - final[begun]
+    doubt = 2.0 * gains.std(1) / np.sqrt(gains.shape[1])
+    best = int(np.where(gains.mean(1) < -doubt, gains.mean(1), 0.0).argmin())
+    best = best if gains[best].mean() < -doubt[best] else begun
     return Found(
-        scaling.plain(weights)[0], plan, FAMILY[order[best]], gain, climb.steps, climb.told
+        scaling.plain(some[best])[0],
+        plan,
+        foresight,
+        FAMILY[order[begun]],
+        float(gains[best].mean()),
+        climb.steps,
+        climb.told,
     )
+
+
+def _best(
+    rows: Weights, ground: _Ground, judge: _Ground, scaling: _Scaling, plan: Plan
+) -> NDArray[np.int64]:
+    """Return the best of `FAMILY`, as many as there are restarts; half the word is the end's.
+
+    All are tried on a quarter of the sequences, the best eight of these on all.
+    """
+    some = np.array([k for k, start in enumerate(FAMILY) if not (plan.blind and start.bonus)])
+    for share in (4, 1):
+        tried = scaling.plain(rows[some])
+        value = sum(one.try_all(tried, one.first[::share]).mean(1) for one in (ground, judge))
+        some = some[np.argsort(value, kind="stable")][: max(8, plan.restarts)]
+    return some[: plan.restarts]
 
 
 def _fingerprint(stream: Stream) -> list[float]:
@@ -250,6 +304,7 @@ class _Climb:
             )
         spread = np.full(len(mean), plan.spread)
         spread[_AGE] = 0.0
+        spread[_FITTING] *= not plan.blind
         self.arrays |= {"mean": mean, "sd": spread}
         self.arrays["recent"] = mean[None]
 
@@ -262,7 +317,7 @@ class _Climb:
         draws = np.concatenate([half, -half])
         tried = arrays["mean"] + arrays["sd"] * draws
         rows = self.scaling.plain(np.vstack([arrays["mean"][None], tried]))
-        value = ground.try_all(rows, first)
+        value = ground.try_all(rows, first).mean(1)
         if plan.method == "cem":
             best = np.argsort(value[1:], kind="stable")[: plan.candidates // 4]
             mean = tried[best].mean(0)

@@ -55,6 +55,7 @@ def _show(st: State, s: int, now: float) -> int:
     here[0].running = st.sites[s].running
     here[0].waiting = st.sites[s].queued
     here[0].held = st.sites[s].held
+    here[0].memory = st.called[s].memory
     a = st.sites[s].head
     while a >= 0 and count < st.called[s].window:
         job = st.attempts[a].job

@@ -268,6 +268,7 @@ CALLED = np.dtype(  # of a site: who says which of its jobs is next
         ("commits", _I),  # whether who was chosen stays first until it starts
         ("chosen", _I),  # the attempt that stays first, -1: none
         ("ranked", _I),  # whether the queue stands as it was ranked, not by arrival
+        ("memory", _I),  # address of what the function keeps (`sim.policies.Policy.memory`)
     ]
 )
 HERE = np.dtype(  # one row: the site and the instant for which the next job is asked
@@ -280,6 +281,7 @@ HERE = np.dtype(  # one row: the site and the instant for which the next job is 
         ("running", _I),  # jobs
         ("waiting", _I),  # jobs, those beyond the window too
         ("held", _I),  # cores of queued and running jobs
+        ("memory", _I),  # address of what the policy keeps; 0: nothing
     ]
 )
 QUEUED = np.dtype(  # a waiting job

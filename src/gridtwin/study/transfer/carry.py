@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from gridtwin.policy.batch.stream import Stream
-from gridtwin.policy.rl.priority import FEATURES
+from gridtwin.policy.rl.features import FEATURES
 from gridtwin.policy.rl.saved import Learnt
 
 __all__ = ["carried"]
@@ -17,13 +17,13 @@ _LOGARITHMIC = ("width", "area", "fits_width", "crowd_width")
 def carried(learnt: Learnt, source: Stream, target: Stream) -> Learnt:
     """Return the priority that gives jobs of `target` the scores they would have in `source`.
 
-    Features of processors are relative to the widest job of a stream, and models often draw no job
-    as wide as the widest: without this, a weight would mean something else on other jobs. Exact,
-    for the score and the first layer of a net are linear in the features.
+    Features of processors are relative to the machine of a stream: without this, a weight would
+    mean something else on a machine of another size. Exact, for the score and the first layer of a
+    net are linear in the features.
     """
     if learnt.form != "priority":
         return learnt
-    old, new = (float(stream.width.max(initial=1)) for stream in (source, target))
+    old, new = (float(max(stream.cores, 1)) for stream in (source, target))
     ratio = np.log1p(new) / np.log1p(old)
     factors = dict.fromkeys(_LINEAR, new / old) | dict.fromkeys(_LOGARITHMIC, ratio)
     factors["width2"] = ratio**2
