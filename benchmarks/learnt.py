@@ -53,7 +53,7 @@ def interval(ratio: Array, first: Array, length: int) -> dict[str, list[float]]:
     }
 
 
-def heuristics(test: Stream, first: Array, backfill: str) -> dict[str, Array]:
+def heuristics(test: Stream, first: Array, backfill: Backfill) -> dict[str, Array]:
     """Return log mean bounded slowdown of each sequence under each heuristic."""
     return {
         name: np.log(figures(test, name, first, length=LENGTH)["bsld"])
