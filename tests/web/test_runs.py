@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from gridtwin.core.errors import FormatError
+from gridtwin.report.numbers import duration, percent, signed
 from gridtwin.web import runs as folders
 from gridtwin.web.runs import MissingError
 
@@ -81,7 +82,21 @@ def test_two_runs_are_compared(client):
     assert row["second"] > row["first"]  # FCFS without backfilling waits longer here
     page = client.get("/compare", params={"first": "easy", "second": "fcfs"})
     assert page.status_code == 200
-    assert "mean_wait" in page.text
+    assert "Mean wait" in page.text
+    assert f">{duration(row['second'])}</td>" in page.text
+    assert f">{signed(row['change'], 's')}</td>" in page.text
+
+
+def test_figures_are_told_in_their_units(client):
+    told = client.get("/api/run", params={"path": "easy"}).json()
+    value = {figure["name"]: figure["value"] for figure in told["figures"]}
+    page = client.get("/run", params={"path": "easy"}).text
+    for name, text in (
+        ("Utilisation", percent(value["utilisation"])),
+        ("Waiting share", percent(value["waiting_share"])),
+        ("95th percentile of wait", duration(value["p95_wait"])),
+    ):
+        assert f'{name}</th><td data-label="Value">{text}</td>' in page
 
 
 def test_a_report_runs_no_script(client):

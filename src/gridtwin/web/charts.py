@@ -50,7 +50,7 @@ def _lines(title: str, form: str, colors: dict[str, str]) -> dict[str, Any]:
     legend = alt.Legend(title=None, orient="top") if len(names) > 1 else None
     hues = alt.Scale(domain=names, range=list(colors.values()))
     scale = alt.Scale(domain=[0, 1]) if form.endswith("%") else alt.Scale(domainMin=0)
-    axis = alt.Axis(tickCount=5, format=form)
+    axis = alt.Axis(tickCount=5, labelExpr=f"format(datum.value, '{form}')")
     chart = (
         alt.Chart(alt.NamedData("points"), width="container", height=_HEIGHT)
         .transform_fold([*names], as_=["what", "value"])
@@ -86,7 +86,7 @@ def compared(names: Sequence[str], timelines: Sequence[Timeline]) -> list[dict[s
                 y=alt.Y(
                     f"{field}:Q",
                     title=title,
-                    axis=alt.Axis(tickCount=5, format="~s"),
+                    axis=alt.Axis(tickCount=5, labelExpr="format(datum.value, '~s')"),
                     scale=alt.Scale(domainMin=0),
                 ),
                 color=alt.Color("run:N", scale=colors, legend=legend),

@@ -12,6 +12,8 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from gridtwin.report.numbers import number, quantity, signed
+from gridtwin.study.kpis import METRICS
 from gridtwin.web import api, charts
 from gridtwin.web import runs as folders
 from gridtwin.web.guard import Keys
@@ -42,7 +44,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": _when, "figure": _figure}
+    environment.filters |= {
+        "when": _when,
+        "words": _words,
+        "figure": _figure,
+        "change": _change,
+        "ratio": number,
+    }
     return environment
 
 
@@ -50,10 +58,25 @@ def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _figure(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 10_000 or value == int(value) else f"{value:.4g}"
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("p95", "95th percentile of").capitalize()
+
+
+def _figure(value: float | None, name: str) -> str:
+    return quantity(value, _unit(name))
+
+
+def _change(value: float | None, name: str) -> str:
+    unit = _unit(name)
+    return signed(value, "points" if unit == "share" else unit)
+
+
+def _unit(name: str) -> str:
+    """Return the unit of a figure of a study or a simulation; names tell what is counted."""
+    ends = {"_wait": "s", "_share": "share", "_bytes": "bytes"}
+    known = next((unit for end, unit in ends.items() if name.endswith(end)), "")
+    unit = METRICS[name].unit if name in METRICS else known
+    return unit if unit in ends.values() else ""
 
 
 def _page(name: str, request: Request, **what: Any) -> HTMLResponse:  # noqa: ANN401 - for Jinja
