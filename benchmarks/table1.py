@@ -68,14 +68,17 @@ def main() -> None:
     args = parser.parse_args()
     there = [name for name in args.models if name in models.names()]
     print("models not installed:", ", ".join(set(args.models) - set(there)) or "none")
+    tables = []
     for name in args.traces:
         table = pl.concat([judged(name, model, args) for model in there], how="diagonal")
         table = table.unique("model", keep="first", maintain_order=True)  # the references
+        tables.append(table)
         print(f"\n{name}")
         with pl.Config(
             tbl_rows=-1, tbl_cols=-1, tbl_width_chars=250, tbl_hide_dataframe_shape=True
         ):
             print(table.select(column for column in SHOWN if column in table.columns))
+    pl.concat(tables, how="diagonal").write_csv(args.out / "table1.csv")
 
 
 def judged(name: str, model: str, args: argparse.Namespace) -> pl.DataFrame:
