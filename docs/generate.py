@@ -72,7 +72,8 @@ def cli_page() -> str:
             if parameter.name == "help":
                 continue
             option = parameter.param_type_name == "option"
-            label = ", ".join(parameter.opts) if option else parameter.metavar or parameter.name
+            both = parameter.opts + parameter.secondary_opts
+            label = ", ".join(both) if option else parameter.metavar or parameter.name
             default = "required" if parameter.required else _default(parameter.default)
             rows.append(f"| `{label}` | {default} | {parameter.help or ''} |")
         rows.append("")
