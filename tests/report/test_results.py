@@ -1,5 +1,6 @@
 """The pages of compare-policies, benchmark and calibrate."""
 
+import math
 from dataclasses import replace
 
 import polars as pl
@@ -157,6 +158,18 @@ def test_one_model_has_nothing_marked_best(judged, page):
     words = page(write_benchmark_report, found).words()
     assert ", best" not in words
     assert "1 model on 1 trace" in words
+
+
+def test_a_ratio_without_bound_is_told_and_not_drawn(judged, page):
+    near = judged.evaluations["theta", "near"]
+    rows = [
+        replace(one, synthetic=math.inf) if one.metric == "wait_easy" else one for one in near.rows
+    ]
+    table = judged.table.filter(pl.col("model") == "near")
+    found = Benchmark(table, {("theta", "near"): replace(near, rows=tuple(rows))})
+    read = page(write_benchmark_report, found)
+    assert "∞ with near" in read.words()
+    assert "queues_0" not in read.ids
 
 
 def test_no_model_that_gave_a_trace_is_told(judged, page):

@@ -190,7 +190,7 @@ class _Trace:
         """Return rows of the chart for one metric: the models, then the real weeks."""
         found: list[tuple[object, ...]] = []
         for model, row in self.metrics[metric].items():
-            if row.synthetic and row.synthetic > 0:
+            if row.synthetic and 0 < row.synthetic < math.inf:
                 found.append((metric, model, row.synthetic, *_ends(row.spread), "model"))
         first = next(iter(self.metrics[metric].values()))
         if found and first.weeks and first.weeks > 0:
@@ -234,7 +234,7 @@ def _best(text: str, note: str, best: bool) -> Cell:
 
 def _ends(pair: tuple[float, float] | None) -> tuple[float | None, float | None]:
     """Return both ends of an interval, or none where a logarithm has no place for one."""
-    return pair if pair is not None and pair[0] > 0 else (None, None)
+    return pair if pair is not None and 0 < pair[0] <= pair[1] < math.inf else (None, None)
 
 
 def _distance(row: Row) -> float | None:
