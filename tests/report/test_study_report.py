@@ -6,7 +6,7 @@ import pytest
 
 from gridtwin.report import write_study_report
 from gridtwin.report.study_words import View, cards, sentences
-from gridtwin.study.folder import Folder
+from gridtwin.study.folder import Folder, run_file
 
 ONE = 'name = "one"\nseeds = 1\n[workload]\nexample = "panda"\n[platform]\nobserved = true\n'
 
@@ -176,3 +176,16 @@ def test_a_large_study_stays_small(tmp_path, page, made_study, study_text):
     _, text = page(folder, tmp_path)
     assert len(text.encode()) < 3_000_000
     assert "more are in comparison.parquet" in text
+
+
+def test_seeds_that_change_nothing_are_told(tmp_path, made_study, folder):
+    assert not any("All seeds" in text for text in sentences(View(folder)))
+    made = made_study(tmp_path)
+    base = made.spec.base
+    for still, where in (([base], " in 1 of 6 scenarios"), (made.spec.by_id, "")):
+        for scenario in still:
+            first = run_file(tmp_path, scenario, 0, ".json").read_text()
+            for seed in made.spec.seeds:
+                run_file(tmp_path, scenario, seed, ".json").write_text(first)
+        told = sentences(View(Folder.open(tmp_path)))
+        assert any(text.startswith(f"All seeds give the same figures{where}: ") for text in told)

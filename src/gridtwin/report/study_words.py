@@ -167,9 +167,30 @@ def sentences(view: View) -> list[str]:
         told.append("One seed: nothing here says what is chance. Take five or more.")
     elif n < 5:
         told.append(f"Only {n} seeds: the intervals are wide, and themselves uncertain.")
+    told += _still(view)
     if progress := _progress(view):
         told.insert(0, progress)
     return told
+
+
+def _still(view: View) -> list[str]:
+    """Say in which scenarios seeds change nothing, so that they tell nothing of chance."""
+    same = (
+        view.folder.results.filter(pl.col("metric").is_in(view.main))
+        .drop_nulls("value")
+        .group_by("scenario", "metric")
+        .agg((pl.col("value").n_unique() == 1) & (pl.len() > 1))
+        .group_by("scenario")
+        .agg(pl.col("value").all())
+    )
+    still = int(same["value"].sum())
+    if not still:
+        return []
+    where = "" if still == same.height else f" in {still} of {same.height} scenarios"
+    return [
+        f"All seeds give the same figures{where}: nothing is drawn at random there, and the "
+        "intervals say nothing of what other jobs would do."
+    ]
 
 
 def _progress(view: View) -> str:
