@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from gridtwin.core.errors import FormatError, InputError  # noqa: E402
 from gridtwin.policy.batch.run import start_times  # noqa: E402
+from gridtwin.policy.batch.stream import Stream  # noqa: E402
 from gridtwin.policy.compare import compare, figures  # noqa: E402
 from gridtwin.policy.rl import clone as cloning  # noqa: E402
 from gridtwin.policy.rl import ppo  # noqa: E402
@@ -85,15 +86,34 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(net, tmp_path):
         ppo.train(stream, replace(plan, rate=1e-4), folder=tmp_path)
 
 
-def test_ppo_learns():
-    stream = made(800)
-    learner = ppo.Learner(stream, replace(SMALL, sequences=32, length=60, batch=512, rate=3e-3))
-    first = learner.first[:40]
-    before = ppo.evaluate(learner.net, stream, first, length=60)
-    for _ in range(12):
-        learner.learn()
-    after = ppo.evaluate(learner.net, stream, first, length=60)
-    assert np.log(after / before).mean() < -0.1
+def bursts(n=240):
+    """Return bursts of twelve jobs at once, short ones and long ones, for one processor."""
+    rng = np.random.default_rng(0)
+    run = np.where(rng.random(n) < 0.5, 10.0, 1000.0)
+    return Stream(
+        submit=np.repeat(np.arange(n // 12) * 20_000.0, 12),
+        need=np.ones(n, np.int64),
+        width=np.ones(n, np.int64),
+        run=run,
+        request=run,
+        user=np.zeros(n, np.int64),
+        cores=1,
+        row=np.arange(n),
+    )
+
+
+def test_ppo_learns_that_short_jobs_go_first():
+    stream, first = bursts(), np.arange(0, 228, 12)
+    best, fcfs = (
+        figures(stream, name, first, length=12, commit=True)["bsld"] for name in ("sjf", "fcfs")
+    )
+    plan = ppo.Plan(steps=16 * 384, sequences=32, length=12, batch=128, rate=3e-3)
+    before = ppo.evaluate(build("kernel"), stream, first, length=12)
+    learner = ppo.train(stream, plan)
+    after = ppo.evaluate(learner.net, stream, first, length=12)
+    assert np.log(fcfs / best).mean() > 3
+    assert np.log(before / best).mean() > 3
+    assert np.log(after / best).mean() < 0.1
 
 
 def test_a_trace_that_does_not_queue_teaches_nothing():
