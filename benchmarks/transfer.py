@@ -42,12 +42,12 @@ def line(row: dict[str, Any]) -> str:
     return "| " + " | ".join([*cells, f"{row['climbed']:.2f}"]) + " |"
 
 
-def within(value: dict[str, float] | None, form: str = ".3f") -> str:
+def within(value: dict[str, float | None] | None, form: str = ".3f") -> str:
     """Return a figure with its interval."""
     if value is None:
         return "–"  # noqa: RUF001 - an en dash is what tables show for no value
-    mean, low, high = (format(v, form) for v in value.values())
-    return f"{mean} ({low} to {high})"
+    mean, low, high = ("" if v is None else format(v, form) for v in value.values())
+    return f"{mean} ({low} to {high})" if low else mean
 
 
 def main() -> None:

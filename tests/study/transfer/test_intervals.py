@@ -67,3 +67,13 @@ def test_one_seed_and_one_stretch_have_no_interval():
     by = Resampled(1, np.array([3, 5]), 200)
     value = by.value(np.array([[1.0, 2.0]]))
     assert (value.mean, value.low, value.high) == (1.5, None, None)
+
+
+def test_a_share_of_what_a_resample_lacks_has_no_bounds():
+    gain = np.array([[0.0, 3.0, 3.1, 3.2, 2.9]])  # one stretch is quiet
+    drawn = (Resampled(8, np.arange(5) * 200, 200, seed=seed) for seed in range(50))
+    by = next(one for one in drawn if one.means(gain).min() == 0)  # drew it five times
+    real = np.zeros((8, 5))
+    kept = judged({"real": real}, real, {"fcfs": gain}, "fcfs", by)[0]["kept"]["fcfs"]
+    assert kept["gain"]["low"] > 0.05
+    assert kept["share"] == {"mean": 1.0, "low": None, "high": None}

@@ -126,5 +126,7 @@ def _kept(mine: Floats, real: Floats, reference: Floats, by: Resampled) -> Kept:
     gain, of_real = by.value(reference - mine), by.value(reference - real)
     if of_real.low is None or of_real.low <= LEAST:
         return Kept(gain, None)
-    share = by.means(reference - mine) / by.means(reference - real)
-    return Kept(gain, by.bounded(gain.mean / of_real.mean, share))
+    drawn, mean = by.means(reference - real), gain.mean / of_real.mean
+    if drawn.min() <= 0:  # few stretches, one of which is quiet: the share has no bounds
+        return Kept(gain, Value(mean))
+    return Kept(gain, by.bounded(mean, by.means(reference - mine) / drawn))
