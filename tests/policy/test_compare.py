@@ -129,8 +129,6 @@ def test_simulate_serves_by_the_same_scores(name, backfill, jobs):
 
 
 def test_simulate_refuses_what_it_cannot_score(jobs):
-    with pytest.raises(InputError, match="scores a job anew while it waits"):
-        simulate(jobs, cores=64, policy="wfp3+easy")
     with pytest.raises(InputError, match="behind the \\+, not 'eazy'"):
         simulate(jobs, cores=64, policy="sjf+eazy")
     with pytest.raises(InputError, match="has easy backfilling already"):
