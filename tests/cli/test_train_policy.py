@@ -24,6 +24,20 @@ def test_a_policy_is_learnt_saved_and_compared(run, tmp_path, method):
         *("--sequences", 5, "--length", 100, "--json"),
     )
     assert {row["policy"] for row in compared.json["rows"]} == {"sjf", name}
+    if method == "cem":
+        simulated = run(
+            *(
+                "simulate",
+                "--jobs",
+                trace,
+                "--policy",
+                f"{name}+easy",
+                "-o",
+                tmp_path / "run",
+                "--json",
+            )
+        )
+        assert simulated.json["policy"] == f"{name}+easy"
 
 
 def test_unknown_methods_are_told(run, tmp_path):

@@ -38,7 +38,7 @@ def command(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn who is next on one machine, and save it: learnt:FOLDER for compare-policies."""
+    """Learn who is next on one machine, and save it: learnt:FOLDER, wherever policies are named."""
     from gridtwin.core.errors import InputError, UnknownNameError
     from gridtwin.policy.batch.stream import from_table
     from gridtwin.policy.rl.learn import METHODS, NETS, learn
