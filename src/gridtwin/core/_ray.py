@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from secrets import token_hex
 from tempfile import gettempdir, mkdtemp
 from threading import RLock
 from typing import Any
@@ -65,7 +66,10 @@ def _connect(workers: int, address: str | None) -> None:
     if address is None:
         place = gettempdir() if len(gettempdir()) <= LONGEST else "/tmp"
         _session.folder = mkdtemp(prefix="gt-", dir=place)
-        # its ports are open to the network: Ray guards a local cluster by a token in ~/.ray
+        # its ports are open to the network: Ray guards them by a token, which a process reads once;
+        # one in the environment holds for all clusters that the process starts
+        if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(32))
         ray.init(
             address="local",
             num_cpus=workers or None,
